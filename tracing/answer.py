@@ -1,0 +1,195 @@
+"""Reads what an observer kept of one response: the API's last word, ids, usage and items.
+
+It runs once a call, after its end, and never on the hot path.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from .observer import ResponseObserver
+from .partial import PartialItems
+from .sse import SSEScanner
+from .strict_json import NotStrictJson, loads_lenient
+from .terminal import ProtocolWord
+
+_WORD_OF_EVENT = {
+    b"response.completed": ProtocolWord.COMPLETED,
+    b"response.failed": ProtocolWord.FAILED,
+    b"response.incomplete": ProtocolWord.INCOMPLETE,
+    b"response.cancelled": ProtocolWord.CANCELLED,
+}
+_WORD_OF_STATUS = {
+    "completed": ProtocolWord.COMPLETED,
+    "failed": ProtocolWord.FAILED,
+    "incomplete": ProtocolWord.INCOMPLETE,
+    "cancelled": ProtocolWord.CANCELLED,
+    # A background response: the call got its answer, the response goes on without it.
+    "queued": ProtocolWord.COMPLETED,
+    "in_progress": ProtocolWord.COMPLETED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, as far as it came."""
+
+    word: ProtocolWord = ProtocolWord.NONE
+    text: str | None = None
+    response_id: str | None = None
+    response_status: str | None = None
+    usage: Mapping[str, int] | None = None
+    output_items: list[Any] = field(default_factory=list)
+    body: object = None
+
+
+def read_answer(observer: ResponseObserver | None, http_status: int | None) -> Answer:
+    """Read the answer; an observer that is None is one to which nothing came."""
+    if observer is None or http_status is None:
+        return Answer()
+    if http_status >= HTTPStatus.BAD_REQUEST:
+        return _read_refusal(observer, http_status)
+    return _read_stream(observer) if observer.is_stream else _read_body(observer, http_status)
+
+
+def partial_items(pieces: Iterable[bytes], event_bytes_max: int) -> list[dict[str, Any]]:
+    """Rebuild the items that a stream began and did not finish, from its decoded bytes."""
+    scanner = SSEScanner(event_bytes_max)
+    items = PartialItems()
+    for piece in pieces:
+        for event in scanner.feed(piece):
+            if isinstance(parsed := _parse(event.data), dict):
+                items.feed(parsed)
+    return items.items()
+
+
+def _read_stream(observer: ResponseObserver) -> Answer:
+    items = [event["item"] for event in map(_parse, observer.done_items) if _has_item(event)]
+    if observer.terminal_type is not None:
+        word = _WORD_OF_EVENT[observer.terminal_type]
+        match _parse(observer.terminal_data):
+            case {"response": dict(response)}:
+                return _of_response(word, response, observer, items)
+            case _:
+                return _unread(word, observer, items)
+    if observer.error is not None:
+        text = _error_text(_parse(observer.error)) or "error event"
+        return _unread(ProtocolWord.ERROR, observer, items, text)
+    cancelled = observer.response_status == "cancelled"
+    return _unread(ProtocolWord.CANCELLED if cancelled else ProtocolWord.NONE, observer, items)
+
+
+def _unread(
+    word: ProtocolWord, observer: ResponseObserver, items: list[Any], text: str | None = None
+) -> Answer:
+    """The answer of a stream whose end carried no response to read."""
+    return Answer(
+        word=word,
+        text=text,
+        response_id=observer.response_id,
+        response_status=observer.response_status,
+        output_items=items,
+    )
+
+
+def _of_response(
+    word: ProtocolWord, response: Mapping[str, Any], observer: ResponseObserver, items: list[Any]
+) -> Answer:
+    output = response.get("output")
+    return Answer(
+        word=word,
+        text=_response_text(word, response),
+        response_id=_text(response.get("id")) or observer.response_id,
+        response_status=_text(response.get("status")) or observer.response_status,
+        usage=_usage(response.get("usage")),
+        output_items=items or (output if isinstance(output, list) else []),
+    )
+
+
+def _read_body(observer: ResponseObserver, http_status: int) -> Answer:
+    body = _parse(b"".join(observer.body))
+    match body:
+        case {"object": "response.compaction", "output": list()}:
+            return _of_response(ProtocolWord.COMPLETED, body, observer, [])
+        case {"status": str(status)} if status in _WORD_OF_STATUS:
+            return _of_response(_WORD_OF_STATUS[status], body, observer, [])
+        case _:
+            text = f"http {http_status}: the answer is no response object"
+            word = ProtocolWord.ERROR if body is not None else ProtocolWord.NONE
+            return Answer(word=word, text=text, body=body)
+
+
+def _read_refusal(observer: ResponseObserver, http_status: int) -> Answer:
+    raw = b"".join(observer.body)
+    body = _parse(raw)
+    if body is None and raw:
+        body = raw.decode(errors="replace")
+    message = _error_text(body)
+    text = f"http {http_status}: {message}" if message else f"http {http_status}"
+    return Answer(word=ProtocolWord.ERROR, text=text, body=body)
+
+
+def _parse(data: bytes | None) -> Any:
+    if not data:
+        return None
+    try:
+        return loads_lenient(data)
+    except NotStrictJson:
+        return None
+
+
+def _has_item(event: object) -> bool:
+    return isinstance(event, dict) and "item" in event
+
+
+def _response_text(word: ProtocolWord, response: Mapping[str, Any]) -> str | None:
+    """Tell what went wrong, in Codex's words where it has some (codex-rs, sse/responses.rs)."""
+    match word, response:
+        case ProtocolWord.INCOMPLETE, {"incomplete_details": {"reason": str(reason)}}:
+            return f"Incomplete response returned, reason: {reason}"
+        case ProtocolWord.INCOMPLETE, _:
+            return "Incomplete response returned, reason: unknown"
+        case ProtocolWord.FAILED, _:
+            return _error_text(response) or "response.failed event received"
+        case _:
+            return None
+
+
+def _error_text(body: object) -> str | None:
+    """Find code and message in OpenAI's error shapes: nested under ``error``, or flat."""
+    match body:
+        case {"error": {"message": str(message), **error}}:
+            code = error.get("code")
+        case {"message": str(message), **error}:
+            code = error.get("code")
+        case {"error": str(message)}:
+            return message
+        case _:
+            return None
+    return f"{code}: {message}" if isinstance(code, str) else message
+
+
+def _usage(usage: object) -> Mapping[str, int] | None:
+    """Return the usage under the names that Codex's traces have for it."""
+    if not isinstance(usage, dict):
+        return None
+    read = usage.get("input_tokens_details")
+    written = usage.get("output_tokens_details")
+    named = {
+        "input_tokens": usage.get("input_tokens"),
+        "cached_input_tokens": read.get("cached_tokens", 0) if isinstance(read, dict) else 0,
+        "cache_write_input_tokens": (
+            read.get("cache_write_tokens", 0) if isinstance(read, dict) else 0
+        ),
+        "output_tokens": usage.get("output_tokens"),
+        "reasoning_output_tokens": (
+            written.get("reasoning_tokens", 0) if isinstance(written, dict) else 0
+        ),
+        "total_tokens": usage.get("total_tokens"),
+    }
+    return {name: count for name, count in named.items() if isinstance(count, int)}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

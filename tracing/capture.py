@@ -1,0 +1,138 @@
+"""The capture of streams: what came, piece by piece, in segments that many calls share.
+
+A segment is a sequence of records and nothing else. A record is a header of 40 bytes, little
+endian, and the piece itself:
+
+    magic "TRC1" | direction u8 | kind u8 | 0 u16 | call uuid 16 bytes | unix time ns u64
+    | length u32 | crc32 u32 of the header's first 36 bytes and the piece
+"""
+
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from uuid import UUID
+
+from .appender import Appender
+
+_MAGIC = b"TRC1"
+_HEADER = struct.Struct("<4sBBH16sQI")
+_CHECKSUM = struct.Struct("<I")
+HEADER_BYTES = _HEADER.size + _CHECKSUM.size
+
+
+class Direction(IntEnum):
+    """Which way a piece went."""
+
+    UP = 1
+    DOWN = 2
+
+
+class Kind(IntEnum):
+    """What a piece is."""
+
+    HEAD = 1
+    """A response head: JSON with ``status`` and ``headers``, the kept ones."""
+    BODY = 2
+    """Bytes of a body, decoded where they were encoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One record of a segment."""
+
+    call: UUID
+    direction: Direction
+    kind: Kind
+    at_unix_ns: int
+    data: bytes
+
+
+def encode(call: bytes, direction: Direction, kind: Kind, at_unix_ns: int, data: bytes) -> bytes:
+    """Return the record of a piece. ``call`` is the 16 bytes of its id."""
+    header = _HEADER.pack(_MAGIC, direction, kind, 0, call, at_unix_ns, len(data))
+    return header + _CHECKSUM.pack(zlib.crc32(data, zlib.crc32(header))) + data
+
+
+def decode(record: bytes, offset: int = 0) -> Piece | None:
+    """Read the record at ``offset``; None where none stands there whole."""
+    if len(record) < offset + HEADER_BYTES:
+        return None
+    magic, direction, kind, _, call, at_unix_ns, size = _HEADER.unpack_from(record, offset)
+    data = record[offset + HEADER_BYTES : offset + HEADER_BYTES + size]
+    (checksum,) = _CHECKSUM.unpack_from(record, offset + _HEADER.size)
+    expected = zlib.crc32(data, zlib.crc32(record[offset : offset + _HEADER.size]))
+    if magic != _MAGIC or len(data) != size or checksum != expected:
+        return None
+    try:
+        return Piece(
+            call=UUID(bytes=call),
+            direction=Direction(direction),
+            kind=Kind(kind),
+            at_unix_ns=at_unix_ns,
+            data=data,
+        )
+    except ValueError:
+        return None
+
+
+def scan(path: Path) -> Iterator[tuple[int, Piece]]:
+    """Give the records of a segment with their offsets, up to the first that is torn or damaged.
+
+    Raises OSError.
+    """
+    offset = 0
+    with path.open("rb") as segment:
+        while header := segment.read(HEADER_BYTES):
+            size = _HEADER.unpack(header[: _HEADER.size])[-1] if len(header) == HEADER_BYTES else 0
+            piece = decode(header + segment.read(size))
+            if piece is None:
+                return
+            yield offset, piece
+            offset += HEADER_BYTES + size
+
+
+class CaptureWriter:
+    """Appends records to a segment; a position finds one again while the bundle is open."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the first segment in ``directory``. Raises OSError."""
+        self._segment = Appender(directory / "1.cap")
+
+    @property
+    def size(self) -> int:
+        """Bytes in the segment, those included that wait for a flush."""
+        return self._segment.size
+
+    @property
+    def name(self) -> str:
+        """The segment's path in the bundle."""
+        return f"{self._segment.path.parent.name}/{self._segment.path.name}"
+
+    def append(self, record: bytes) -> int:
+        """Buffer a record and return its offset."""
+        return self._segment.append(record)
+
+    def flush(self) -> None:
+        """Write what is buffered. Raises OSError."""
+        self._segment.flush()
+
+    def read(self, offsets: "array[int]") -> Iterator[Piece]:
+        """Read records again, in the order of ``offsets``. Raises OSError."""
+        for offset in offsets:
+            header = self._segment.read(offset, HEADER_BYTES)
+            size = _HEADER.unpack(header[: _HEADER.size])[-1] if len(header) == HEADER_BYTES else 0
+            piece = decode(header + self._segment.read(offset + HEADER_BYTES, size))
+            if piece is not None:
+                yield piece
+
+    def is_unlinked(self) -> bool:
+        """Tell whether the segment was deleted under us."""
+        return self._segment.is_unlinked()
+
+    def close(self) -> None:
+        """Close the segment."""
+        self._segment.close()

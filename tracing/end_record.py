@@ -1,0 +1,242 @@
+"""Builds what the end of a call becomes: its terminal event and its response payload."""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .answer import Answer, partial_items, read_answer
+from .bundle_writer import mask_json
+from .call import CallEnded, CallSummary
+from .capture import Kind, Piece
+from .observer import ResponseObserver
+from .open_call import OpenCall
+from .redaction import RawHeaders, kept_headers
+from .strict_json import dumps
+from .terminal import ProtocolWord, Terminal, TerminalType, decide
+
+UPSTREAM_REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "x-oai-request-id",
+    "apim-request-id",
+    "x-amzn-requestid",
+)
+"""Where an upstream puts its request's id, best first: OpenAI, Codex's backend, Azure, AWS."""
+
+ReadPieces = Callable[["array[int]"], Iterator[Piece]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRecord:
+    """What the end of a call becomes. ``event`` lacks only the reference to ``payload``."""
+
+    answer: Answer
+    terminal: Terminal
+    payload: bytes
+    event: dict[str, Any]
+    summary: CallSummary
+
+    def event_naming(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the terminal event with the reference to its payload."""
+        match self.event["type"]:
+            case "inference_completed" | "compaction_request_completed":
+                return {**self.event, "response_payload": payload}
+            case "compaction_request_failed":
+                # Codex's event has no place for one.
+                return {**self.event, "proxy": {**self.event["proxy"], "response_payload": payload}}
+            case _:
+                return {**self.event, "partial_response_payload": payload}
+
+
+def end_record(
+    call: OpenCall,
+    ended: CallEnded,
+    *,
+    capture_name: str,
+    read_pieces: ReadPieces,
+    event_bytes_max: int,
+    keep_bodies: bool,
+) -> EndRecord:
+    """Decide how the call ended, and build its terminal event and response payload.
+
+    Raises OSError where the capture is needed for partial items and cannot be read.
+    """
+    observer = ended.observer
+    answer = read_answer(observer, ended.http_status)
+    terminal = decide(answer.word, answer.text, ended.end, ended.end_text)
+    request_id, _ = upstream_request_id(ended.headers)
+    partial: list[dict[str, Any]] = []
+    if observer is not None and observer.is_stream and answer.word is not ProtocolWord.COMPLETED:
+        bodies = (piece.data for piece in read_pieces(call.offsets) if piece.kind is Kind.BODY)
+        partial = partial_items(bodies, event_bytes_max)
+    capture = _capture(call, ended, capture_name) if keep_bodies else None
+    proxy = terminal_proxy(ended, answer, terminal, bytes_up=call.bytes_up, capture=capture)
+    payload = response_payload(answer, request_id, partial, ended, keep_bodies=keep_bodies)
+    return EndRecord(
+        answer=answer,
+        terminal=terminal,
+        payload=mask_json(dumps(payload), call.secrets),
+        event={**_event(call, terminal, answer.response_id, request_id), "proxy": proxy},
+        summary=_summary(call, ended, answer, terminal, request_id),
+    )
+
+
+def terminal_proxy(
+    ended: CallEnded,
+    answer: Answer,
+    terminal: Terminal,
+    *,
+    bytes_up: int,
+    capture: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return what stands under ``proxy`` of a terminal event. Times are ms from the arrival."""
+    observer = ended.observer
+    _, request_id_header = upstream_request_id(ended.headers)
+    return {
+        "http_status": ended.http_status,
+        "response_id": answer.response_id,
+        "upstream_request_id_header": request_id_header,
+        "response_status": answer.response_status,
+        "outcome": {"protocol": answer.word, "transport": ended.end, "reason": terminal.text},
+        "timing": _timing(ended, observer),
+        "events": observer.events if observer else 0,
+        "bytes_up": bytes_up,
+        "bytes_down": ended.bytes_down,
+        "last_sequence_number": observer.last_sequence_number() if observer else None,
+        "capture": capture,
+        "response_headers": kept_headers(ended.headers),
+        "notes": _notes(ended),
+    }
+
+
+def upstream_request_id(headers: RawHeaders) -> tuple[str | None, str | None]:
+    """Return upstream's id of the request and the name of the header that it came in."""
+    found = {name.lower(): value for name, value in headers}
+    for header in UPSTREAM_REQUEST_ID_HEADERS:
+        if value := found.get(header.encode()):
+            return value.decode(errors="replace"), header
+    return None, None
+
+
+def _event(
+    call: OpenCall, terminal: Terminal, response_id: str | None, request_id: str | None
+) -> dict[str, Any]:
+    if call.is_compaction:
+        if terminal.type is TerminalType.COMPLETED:
+            return {"type": "compaction_request_completed", **call.compaction_ids()}
+        # Codex knows no cancelled compaction: it failed, and ``proxy.outcome`` tells how.
+        return {
+            "type": "compaction_request_failed",
+            **call.compaction_ids(),
+            "error": terminal.text,
+        }
+    event: dict[str, Any] = {
+        "type": terminal.type,
+        "inference_call_id": call.call_id,
+        "upstream_request_id": request_id,
+    }
+    match terminal.type:
+        case TerminalType.COMPLETED:
+            event["response_id"] = response_id
+        case TerminalType.FAILED:
+            event["error"] = terminal.text
+        case TerminalType.CANCELLED:
+            event["reason"] = terminal.text
+    return event
+
+
+def response_payload(
+    answer: Answer,
+    request_id: str | None,
+    partial: list[dict[str, Any]],
+    ended: CallEnded,
+    *,
+    keep_bodies: bool,
+) -> Mapping[str, Any]:
+    """Return the payload that a call's terminal event names."""
+    proxy: dict[str, Any] = {}
+    if not keep_bodies:
+        proxy["lost"] = "capture is metadata"
+    elif ended.observer is not None and ended.observer.lost_bytes:
+        proxy["lost"] = f"{ended.observer.lost_bytes} bytes, for want of memory"
+    if partial and keep_bodies:
+        proxy["partial_items"] = partial
+    if answer.body is not None and keep_bodies:
+        proxy["body"] = answer.body
+    return {
+        "response_id": answer.response_id,
+        "upstream_request_id": request_id,
+        "token_usage": answer.usage,
+        "output_items": answer.output_items if keep_bodies else [],
+        "proxy": proxy,
+    }
+
+
+def _timing(ended: CallEnded, observer: ResponseObserver | None) -> Mapping[str, float | None]:
+    def since_arrival(at_ns: int | None) -> float | None:
+        return None if at_ns is None else _ms(at_ns - ended.arrived_ns)
+
+    return {
+        "upstream_headers": since_arrival(ended.headers_ns),
+        "first_event": since_arrival(observer.first_event_ns) if observer else None,
+        "first_text": since_arrival(observer.first_text_ns) if observer else None,
+        "last_event": since_arrival(observer.last_event_ns) if observer else None,
+        "ended": since_arrival(ended.ended_ns),
+        "waited_on_upstream": _ms(ended.waits.upstream_ns),
+        "waited_on_client": _ms(ended.waits.client_ns),
+        "max_gap": _ms(observer.max_gap_ns) if observer else None,
+    }
+
+
+def _capture(call: OpenCall, ended: CallEnded, name: str) -> Mapping[str, Any]:
+    lost_bytes = ended.lost_bytes + call.capture_lost_bytes
+    wire_sha256, kept_sha256 = call.sha256
+    if ended.wire_sha256 is not None:
+        wire_sha256 = ended.wire_sha256
+    return {
+        "file": name,
+        "offset": call.offsets[0] if call.offsets else None,
+        "bytes": call.kept_bytes,
+        "sha256": kept_sha256,
+        "wire_sha256": None if ended.lost_bytes and not ended.wire_sha256 else wire_sha256,
+        "lost_bytes": lost_bytes,
+        "redacted": call.masked_ranges,
+    }
+
+
+def _notes(ended: CallEnded) -> list[str]:
+    notes = []
+    if ended.observer is not None and ended.observer.unterminated_event:
+        notes.append("unterminated_final_event")
+    if ended.decode_error is not None:
+        notes.append(f"not decoded: {ended.decode_error}")
+    return notes
+
+
+def _summary(
+    call: OpenCall,
+    ended: CallEnded,
+    answer: Answer,
+    terminal: Terminal,
+    request_id: str | None,
+) -> CallSummary:
+    first_ns = ended.observer.first_event_ns if ended.observer else None
+    return CallSummary(
+        call_id=call.call_id,
+        terminal=terminal.type.removeprefix("inference_"),
+        text=terminal.text,
+        model=call.model,
+        response_id=answer.response_id,
+        upstream_request_id=request_id,
+        http_status=ended.http_status,
+        path=call.head.path,
+        duration_ms=_ms(ended.ended_ns - ended.arrived_ns),
+        first_event_ms=None if first_ns is None else _ms(first_ns - ended.arrived_ns),
+        events=ended.observer.events if ended.observer else 0,
+        bytes_up=call.bytes_up,
+        bytes_down=ended.bytes_down,
+    )
+
+
+def _ms(duration_ns: int) -> float:
+    return round(duration_ns / 1e6, 3)

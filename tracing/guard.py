@@ -1,0 +1,57 @@
+"""Keeps a bug of tracing away from the traffic: a trace that fails is let go, the relay goes on."""
+
+from collections.abc import Callable
+
+from .call import Waits
+from .interface import NULL_TRACE, Trace
+from .redaction import RawHeaders
+from .terminal import TransportEnd
+
+
+class GuardedTrace:
+    """A trace none of whose methods raises. After its first failure it does nothing."""
+
+    __slots__ = ("_on_failure", "_trace")
+
+    def __init__(self, trace: Trace, on_failure: Callable[[Exception], None]) -> None:
+        self._trace = trace
+        self._on_failure = on_failure
+
+    def request_piece(self, data: bytes) -> None:
+        """A piece of the request's body came."""
+        try:
+            self._trace.request_piece(data)
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._let_go(error)
+
+    def request_ended(self) -> None:
+        """The request's body came to its end."""
+        try:
+            self._trace.request_ended()
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._let_go(error)
+
+    def response_started(self, status: int, headers: RawHeaders) -> None:
+        """The response's head came."""
+        try:
+            self._trace.response_started(status, headers)
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._let_go(error)
+
+    def response_piece(self, data: bytes) -> None:
+        """A piece of the response's body came, as it was on the wire."""
+        try:
+            self._trace.response_piece(data)
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._let_go(error)
+
+    def ended(self, end: TransportEnd, text: str | None, waits: Waits) -> None:
+        """The exchange ended. Only the first word on it counts."""
+        try:
+            self._trace.ended(end, text, waits)
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._let_go(error)
+
+    def _let_go(self, error: Exception) -> None:
+        self._trace = NULL_TRACE
+        self._on_failure(error)

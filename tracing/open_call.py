@@ -1,0 +1,129 @@
+"""A call between its start and its end, as the journal keeps it: ids, secrets and its capture."""
+
+import hashlib
+from array import array
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .bundle_writer import mask_json
+from .call import CallStarted, PieceSeen
+from .capture import Direction, Kind, encode
+from .events import PayloadKind
+from .masking import StreamMask
+from .request import RequestRecord
+from .scope import Scope
+
+
+class OpenCall:
+    """One open call. It holds no body: what was written can be read again."""
+
+    def __init__(
+        self, *, started: CallStarted, request: RequestRecord, thread_id: str, turn_id: str
+    ) -> None:
+        self.call_id = str(started.call_id)
+        self.own_turn_id = f"turn:{self.call_id}"
+        self.thread_id = thread_id
+        self.turn_id = turn_id
+        self.scope = started.head.scope
+        self.head = started.head
+        self.arrived_unix_ns = started.arrived_unix_ns
+        self.bytes_up = started.body_bytes
+        self.model = request.model
+        self.secrets = request.secrets
+        self.is_prewarm = request.is_prewarm
+        self.prewarm_body = request.prewarm_body
+        self.start_proxy = request.proxy
+        self.capture_lost_bytes = 0
+        self._uuid = started.call_id.bytes
+        self.forget_capture()
+
+    def add_offset(self, offset: int) -> None:
+        """Note where a record of the call stands in the capture."""
+        self.offsets.append(offset)
+
+    def forget_capture(self) -> None:
+        """Begin the capture anew."""
+        self.offsets = array("Q")
+        self.kept_bytes = 0
+        self._mask = StreamMask(self.secrets)
+        self._wire_hash = hashlib.sha256()
+        self._kept_hash = hashlib.sha256()
+        self._last_unix_ns = 0
+
+    @property
+    def is_compaction(self) -> bool:
+        """Whether the call compacts a conversation."""
+        return self.scope is Scope.COMPACTION
+
+    @property
+    def has_named_turn(self) -> bool:
+        """Whether the client named the turn, which may then have further calls."""
+        return self.turn_id != self.own_turn_id
+
+    @property
+    def request_kind(self) -> PayloadKind:
+        """The kind of its request payload."""
+        kind = PayloadKind
+        return kind.COMPACTION_REQUEST if self.is_compaction else kind.INFERENCE_REQUEST
+
+    @property
+    def response_kind(self) -> PayloadKind:
+        """The kind of its response payload."""
+        kind = PayloadKind
+        return kind.COMPACTION_RESPONSE if self.is_compaction else kind.INFERENCE_RESPONSE
+
+    @property
+    def sha256(self) -> tuple[str, str]:
+        """The hashes of the body as it came and as it is kept."""
+        return self._wire_hash.hexdigest(), self._kept_hash.hexdigest()
+
+    @property
+    def masked_ranges(self) -> list[tuple[int, int]]:
+        """The ranges of the kept body where a secret stood."""
+        return list(self._mask.ranges)
+
+    def start_event(self, provider_name: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the event that starts the call."""
+        common = {
+            "thread_id": self.thread_id,
+            "codex_turn_id": self.turn_id,
+            "model": self.model,
+            "provider_name": provider_name,
+            "request_payload": payload,
+            "proxy": self.start_proxy,
+        }
+        if self.is_compaction:
+            return {"type": "compaction_request_started", **self.compaction_ids(), **common}
+        return {"type": "inference_started", "inference_call_id": self.call_id, **common}
+
+    def capture_records(self, piece: PieceSeen, *, bytes_max: int) -> Iterator[bytes]:
+        """Give the records that a piece becomes: none while it may be the start of a secret."""
+        self._last_unix_ns = piece.at_unix_ns
+        if piece.kind is not Kind.BODY:
+            yield self._record(piece.kind, mask_json(piece.data, self.secrets))
+            return
+        self._wire_hash.update(piece.data)
+        if self.kept_bytes + len(piece.data) > bytes_max:
+            self.capture_lost_bytes += len(piece.data)
+            return
+        yield from self._body_record(self._mask.feed(piece.data))
+
+    def finish_capture(self) -> Iterator[bytes]:
+        """Give the record of what was held back as the possible start of a secret."""
+        return self._body_record(self._mask.finish())
+
+    def _body_record(self, data: bytes) -> Iterator[bytes]:
+        if data:
+            self._kept_hash.update(data)
+            self.kept_bytes += len(data)
+            yield self._record(Kind.BODY, data)
+
+    def _record(self, kind: Kind, data: bytes) -> bytes:
+        return encode(self._uuid, Direction.DOWN, kind, self._last_unix_ns, data)
+
+    def compaction_ids(self) -> dict[str, str]:
+        """Return the ids of a compaction request, of which the proxy sees one attempt each."""
+        return {
+            "compaction_id": f"compaction:{self.call_id}",
+            "compaction_request_id": f"compaction_request:{self.call_id}",
+        }

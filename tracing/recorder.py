@@ -1,0 +1,204 @@
+"""The recorder: a bounded queue from the traffic's side to a thread that writes the bundles.
+
+What waits for the disk is bounded in bytes. Past the bound content is let go and counted, while a
+call's start, terminal and end still go through. A disk that refuses is tried again until it takes
+writes; nothing that waits is given up meanwhile.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .call import (
+    CallEnded,
+    CallStarted,
+    CallSummary,
+    ExchangeEnded,
+    Operation,
+    PieceSeen,
+    RequestHead,
+)
+from .exchange_trace import CallTrace, ExchangeTrace
+from .guard import GuardedTrace
+from .ids import new_id
+from .interface import NULL_TRACE, Trace
+from .journal import Journal, JournalSettings
+from .scope import Scope
+
+OPERATIONS_MAX = 200_000
+"""Operations that may wait for a disk that refuses; past it whole calls go untraced, counted."""
+
+RETRY_SECONDS = 0.5
+"""How long the recorder waits before it tries a disk again that refused."""
+
+_URGENT_BYTES = 256 * 1024
+"""So much waiting is written at once, instead of after the flush interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderListeners:
+    """Whom the recorder's thread tells: when a call's terminal is recorded, and of its disk."""
+
+    call_ended: Callable[[CallSummary], None]
+    disk_refused: Callable[[OSError], None]
+    disk_resumed: Callable[[], None]
+    failed: Callable[[Exception], None]
+
+
+class ThreadedRecorder:
+    """Records in a thread of its own; see ``interface.Recorder`` and ``exchange_trace.Queue``."""
+
+    def __init__(
+        self,
+        settings: JournalSettings,
+        listeners: RecorderListeners,
+        *,
+        flush_interval: float,
+        pending_bytes_max: int,
+        request_bytes_max: int,
+    ) -> None:
+        """Start the thread. ``flush_interval`` is in seconds."""
+        self.event_bytes_max = settings.event_bytes_max
+        self.decoded_bytes_max = settings.decoded_bytes_max
+        self.request_bytes_max = request_bytes_max
+        self.keeps_bodies = settings.keep_bodies
+        self._listeners = listeners
+        self._flush_interval = flush_interval
+        self._pending_bytes_max = pending_bytes_max
+        self._journal = Journal(settings, listeners.call_ended)
+        self._operations: deque[Operation] = deque()
+        # Each is written by one side only, so that neither needs a lock.
+        self._reserved_bytes = 0
+        self._released_bytes = 0
+        self._lost: Counter[str] = Counter()
+        self._told_lost: Counter[str] = Counter()
+        self._applied_bytes = 0
+        self._is_refused = False
+        self._work = threading.Event()
+        self._hurry = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="tailrace-recorder", daemon=True)
+        self._thread.start()
+
+    def begin(self, head: RequestHead) -> Trace:
+        """Begin the trace of an exchange."""
+        match head.scope:
+            case Scope.NOTHING:
+                return NULL_TRACE
+            case _ if len(self._operations) >= OPERATIONS_MAX:
+                self.count_lost("calls", 1)
+                return NULL_TRACE
+            case Scope.EXCHANGE:
+                return GuardedTrace(ExchangeTrace(head, self.put), self._trace_failed)
+            case Scope.CALL | Scope.COMPACTION:
+                return GuardedTrace(CallTrace(new_id(), head, self), self._trace_failed)
+
+    def _trace_failed(self, error: Exception) -> None:
+        self.count_lost("calls", 1)
+        self._listeners.failed(error)
+
+    def lost(self) -> dict[str, int]:
+        """Return what could not be kept so far, by kind."""
+        return dict(self._lost)
+
+    def close(self, timeout: float) -> bool:
+        """Record what waits and stop, within ``timeout`` seconds; False where that failed."""
+        self._stopping = True
+        self._hurry.set()
+        self._work.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive() and not self._operations
+
+    def put(self, operation: Operation) -> None:
+        """Hand an operation over to the thread."""
+        self._operations.append(operation)
+        if not self._work.is_set():
+            self._work.set()
+
+    def reserve(self, size: int) -> bool:
+        """Ask for ``size`` bytes of the memory that waits for the disk."""
+        waiting = self._reserved_bytes - self._released_bytes + size
+        if waiting > self._pending_bytes_max:
+            return False
+        self._reserved_bytes += size
+        if waiting > _URGENT_BYTES and not self._hurry.is_set():
+            self._hurry.set()
+        return True
+
+    def count_lost(self, what: str, amount: int) -> None:
+        """Count what could not be kept."""
+        self._lost[what] += amount
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._work.wait()
+            self._hurry.wait(self._flush_interval)
+            self._hurry.clear()
+            self._work.clear()
+            while not self._record_waiting() and not self._stopping:
+                self._hurry.clear()
+                self._hurry.wait(RETRY_SECONDS)
+        if self._record_waiting():
+            self._close_journal()
+
+    def _record_waiting(self) -> bool:
+        """Record what waits; False where the disk refused, which leaves the rest waiting."""
+        try:
+            self._journal.flush()
+            self._release()
+            while self._operations:
+                self._apply(self._operations[0])
+                self._applied_bytes += _held_bytes(self._operations.popleft())
+                if self._applied_bytes > _URGENT_BYTES:
+                    self._journal.flush()
+                    self._release()
+            self._tell_loss()
+            self._journal.flush()
+            self._release()
+        except OSError as error:
+            if not self._is_refused:
+                self._is_refused = True
+                self._listeners.disk_refused(error)
+            return False
+        if self._is_refused:
+            self._is_refused = False
+            self._listeners.disk_resumed()
+        return True
+
+    def _apply(self, operation: Operation) -> None:
+        try:
+            self._journal.apply(operation)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours may cost one record, not all
+            self.count_lost("operations", 1)
+            self._listeners.failed(error)
+
+    def _release(self) -> None:
+        self._released_bytes += self._applied_bytes
+        self._applied_bytes = 0
+
+    def _tell_loss(self) -> None:
+        lost = Counter(self._lost)
+        if lost != self._told_lost and self._journal.note_loss(lost - self._told_lost):
+            self._told_lost = lost
+
+    def _close_journal(self) -> None:
+        try:
+            self._journal.close()
+        except OSError as error:
+            self._listeners.disk_refused(error)
+
+
+def _held_bytes(operation: Operation) -> int:
+    """What an operation had reserved, to be given back when it is written."""
+    match operation:
+        case PieceSeen():
+            return len(operation.data)
+        case CallStarted():
+            return operation.kept_bytes
+        case CallEnded():
+            return operation.observer.kept_bytes if operation.observer else 0
+        case ExchangeEnded():
+            return 0

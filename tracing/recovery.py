@@ -1,0 +1,278 @@
+"""Seals the bundles that a crash left: what was open ends as aborted, with what had come of it.
+
+A bundle is dead when its lock is free and its end is missing. Only the lock tells: a process id may
+be another process by now.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from .answer import partial_items, read_answer
+from .appender import Appender
+from .bundle_reader import NotABundle, RawEvent
+from .bundle_writer import event_line, payload_ref, write_file
+from .call import CallEnded, Waits
+from .capture import Kind, Piece, scan
+from .dead_bundle import Found, read_dead
+from .end_record import response_payload, terminal_proxy, upstream_request_id
+from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
+from .observer import ResponseObserver
+from .redaction import RawHeaders
+from .strict_json import NotStrictJson, dumps, loads_lenient
+from .terminal import Terminal, TerminalType, TransportEnd
+
+ABORTED_TEXT = "proxy terminated"
+
+EVENT_BYTES_MAX = 64 * 1024 * 1024
+"""Events larger than this are not read back: a bound on memory."""
+
+CapturedPieces = Sequence[tuple[int, Piece]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A bundle that was sealed, how many calls were open in it, and the bytes of its torn tail."""
+
+    bundle: Path
+    calls_aborted: int
+    torn_bytes: int
+
+
+def recover(trace_dir: Path) -> list[Sealed]:
+    """Seal every dead bundle in ``trace_dir``. One that cannot be sealed is left as it is."""
+    bundles = sorted(path.parent for path in trace_dir.glob(f"trace-*/{MANIFEST_NAME}"))
+    return [sealed for bundle in bundles if (sealed := _seal_if_dead(bundle)) is not None]
+
+
+def _seal_if_dead(bundle: Path) -> Sealed | None:
+    try:
+        with _locked(bundle / MANIFEST_NAME) as is_ours:
+            found = read_dead(bundle) if is_ours else None
+            return None if found is None or found.is_ended else _Sealing(bundle, found).run()
+    except (OSError, NotABundle):
+        return None
+
+
+@contextmanager
+def _locked(manifest: Path) -> Iterator[bool]:
+    fd = os.open(manifest, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+                raise
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+class _Sealing:
+    """Appends the ends that a crash prevented.
+
+    Turns end first, so that Codex's reducer takes their open calls for aborted; then the calls,
+    with what had come of them; then the rollout.
+    """
+
+    def __init__(self, bundle: Path, found: Found) -> None:
+        self._bundle = bundle
+        self._found = found
+        self._at_unix_ms = time.time_ns() // 1_000_000
+        self._sequence = found.sequence
+        self._payloads = _last_payload_number(bundle)
+        self._log: Appender | None = None
+
+    def run(self) -> Sealed:
+        """Seal the bundle. Raises OSError; it can then be sealed later."""
+        torn_bytes = self._move_torn_tail()
+        captured = _captured(self._bundle, self._found.open_calls)
+        lines = [
+            self._line(
+                {"type": "codex_turn_ended", "codex_turn_id": turn_id, "status": "aborted"},
+                thread_id,
+                turn_id,
+            )
+            for turn_id, thread_id in self._found.open_turns.items()
+        ]
+        for call_id, started in self._found.open_calls.items():
+            event = self._abort(call_id, started, captured.get(call_id, ()))
+            lines.append(self._line(event, started.thread_id, started.codex_turn_id))
+        lines.append(self._line({"type": "rollout_ended", "status": "aborted"}, None, None))
+        self._append(b"".join(lines))
+        return Sealed(
+            bundle=self._bundle,
+            calls_aborted=len(self._found.open_calls),
+            torn_bytes=torn_bytes,
+        )
+
+    def _move_torn_tail(self) -> int:
+        """Keep a line that was cut off beside the log, which is then of whole lines again."""
+        torn = self._found.torn
+        if torn is None:
+            return 0
+        log = self._bundle / EVENT_LOG_NAME
+        with log.open("rb") as lines:
+            lines.seek(torn.offset)
+            tail = lines.read()
+        kept = self._bundle / f"torn-{torn.offset}.bin"
+        kept.unlink(missing_ok=True)
+        write_file(kept, tail)
+        os.truncate(log, torn.offset)
+        return len(tail)
+
+    def _append(self, lines: bytes) -> None:
+        log = Appender(self._bundle / EVENT_LOG_NAME, exists=True)
+        try:
+            if log.size and log.read(log.size - 1, 1) != b"\n":
+                log.append(b"\n")
+            log.append(lines)
+            log.flush()
+        finally:
+            log.close()
+
+    def _line(self, event: Mapping[str, Any], thread_id: str | None, turn_id: str | None) -> bytes:
+        self._sequence += 1
+        line = event_line(
+            event,
+            sequence=self._sequence,
+            at_unix_ms=self._at_unix_ms,
+            rollout_id=self._found.rollout_id,
+            thread_id=thread_id,
+            turn_id=turn_id,
+        )
+        return line + b"\n"
+
+    def _abort(
+        self, call_id: str, started: RawEvent, captured: CapturedPieces
+    ) -> Mapping[str, Any]:
+        if started.type == "compaction_request_started":
+            return {
+                "type": "compaction_request_failed",
+                "compaction_id": started.payload.get("compaction_id"),
+                "compaction_request_id": call_id,
+                "error": ABORTED_TEXT,
+            }
+        ended = _ended(call_id, started, captured)
+        answer = read_answer(ended.observer, ended.http_status)
+        terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
+        request_id, _ = upstream_request_id(ended.headers)
+        bodies = [piece.data for _, piece in captured if piece.kind is Kind.BODY]
+        is_stream = ended.observer is not None and ended.observer.is_stream
+        partial = partial_items(bodies, EVENT_BYTES_MAX) if is_stream else []
+        payload = response_payload(answer, request_id, partial, ended, keep_bodies=True)
+        capture: dict[str, Any] = {
+            "file": f"{STREAMS_NAME}/1.cap",
+            "offset": captured[0][0] if captured else None,
+            "bytes": sum(map(len, bodies)),
+            "sha256": hashlib.sha256(b"".join(bodies)).hexdigest(),
+            "wire_sha256": None,
+            "lost_bytes": 0,
+            "redacted": [],
+        }
+        return {
+            "type": terminal.type,
+            "inference_call_id": call_id,
+            "upstream_request_id": request_id,
+            "error": terminal.text,
+            "partial_response_payload": self._add_payload(dumps(payload)),
+            "proxy": terminal_proxy(
+                ended, answer, terminal, bytes_up=_bytes_up(started), capture=capture
+            ),
+        }
+
+    def _add_payload(self, data: bytes) -> Mapping[str, Any]:
+        self._payloads += 1
+        write_file(self._bundle / PAYLOADS_NAME / f"{self._payloads}.json", data)
+        return payload_ref(PayloadKind.INFERENCE_RESPONSE, self._payloads)
+
+
+def _last_payload_number(bundle: Path) -> int:
+    names = (path.stem for path in (bundle / PAYLOADS_NAME).glob("*.json"))
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _captured(bundle: Path, calls: Mapping[str, RawEvent]) -> Mapping[str, list[tuple[int, Piece]]]:
+    """Return what was captured of the open calls, by call."""
+    captured: dict[str, list[tuple[int, Piece]]] = {}
+    segment = bundle / STREAMS_NAME / "1.cap"
+    if segment.exists():
+        for offset, piece in scan(segment):
+            if str(piece.call) in calls:
+                captured.setdefault(str(piece.call), []).append((offset, piece))
+    return captured
+
+
+def _ended(call_id: str, started: RawEvent, captured: CapturedPieces) -> CallEnded:
+    """Tell of the call as its trace would have, had it ended with its last captured piece."""
+    status: int | None = None
+    headers: RawHeaders = ()
+    headers_ns: int | None = None
+    observer: ResponseObserver | None = None
+    bytes_down = 0
+    arrived_ns = ended_ns = started.wall_time_unix_ms * 1_000_000
+    for _, piece in captured:
+        ended_ns = piece.at_unix_ns
+        if piece.kind is Kind.HEAD:
+            headers_ns = piece.at_unix_ns
+            status, headers = _read_head(piece.data)
+            is_stream = (b"content-type", b"text/event-stream") in _without_parameters(headers)
+            observer = ResponseObserver(
+                is_stream=is_stream, event_bytes_max=EVENT_BYTES_MAX, reserve=lambda _: True
+            )
+        elif observer is not None:
+            bytes_down += len(piece.data)
+            observer.piece(piece.data, piece.at_unix_ns)
+    if observer is not None:
+        observer.finish()
+    return CallEnded(
+        call_id=UUID(call_id),
+        http_status=status,
+        headers=headers,
+        headers_ns=headers_ns,
+        observer=observer,
+        end=TransportEnd.SHUTDOWN,
+        end_text=ABORTED_TEXT,
+        waits=Waits(),
+        arrived_ns=arrived_ns,
+        ended_ns=ended_ns,
+        ended_unix_ns=ended_ns,
+        bytes_down=bytes_down,
+        lost_bytes=0,
+        wire_sha256=None,
+        decode_error=None,
+    )
+
+
+def _read_head(data: bytes) -> tuple[int | None, RawHeaders]:
+    try:
+        head = loads_lenient(data)
+    except NotStrictJson:
+        return None, ()
+    match head:
+        case {"status": int(status), "headers": dict(headers)}:
+            return status, tuple((k.encode(), str(v).encode()) for k, v in headers.items())
+        case _:
+            return None, ()
+
+
+def _without_parameters(headers: RawHeaders) -> RawHeaders:
+    return tuple((name, value.partition(b";")[0].strip().lower()) for name, value in headers)
+
+
+def _bytes_up(started: RawEvent) -> int:
+    match started.payload:
+        case {"proxy": {"request": {"bytes": int(size)}}}:
+            return size
+        case _:
+            return 0

@@ -1,0 +1,162 @@
+"""What of a head, and of a body that is no JSON, may be kept.
+
+Secrets are told here by where they stand. JSON bodies have a module of their own, body_redaction;
+finding a known secret wherever it stands is the masking module's part.
+"""
+
+import re
+from collections.abc import Iterator
+
+from .body_redaction import RedactedBody, redact_body
+from .credentials import (
+    REDACTED,
+    as_bytes,
+    credential_forms,
+    is_secret_name,
+    redact_query,
+    redact_urls,
+)
+
+__all__ = [
+    "REDACTED",
+    "RawHeaders",
+    "RedactedBody",
+    "header_secrets",
+    "kept_headers",
+    "redact_body",
+    "redact_query",
+    "redact_text",
+]
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+"""Names and values as they came, duplicates and order included: aiohttp's `raw_headers`."""
+
+_KEPT_HEADERS = frozenset(
+    {
+        "apim-request-id",
+        "cf-ray",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "openai-model",
+        "openai-organization",
+        "openai-processing-ms",
+        "openai-project",
+        "openai-version",
+        "retry-after",
+        "retry-after-ms",
+        "server",
+        "x-amzn-requestid",
+        "x-codex-turn-state",
+        "x-models-etag",
+        "x-oai-request-id",
+        "x-openai-authorization-error",
+        "x-reasoning-included",
+        "x-request-id",
+        "x-should-retry",
+    }
+)
+_KEPT_PREFIXES = ("x-ratelimit-", "x-codex-primary-", "x-codex-secondary-")
+
+_SECRET_HEADERS = frozenset({"chatgpt-account-id", "x-oai-attestation"})
+
+_SUBPROTOCOL_KEY = "openai-insecure-api-key."
+"""How browsers hand an API key to a WebSocket of OpenAI's: as one of the subprotocols."""
+
+_FIELD = (
+    r"(?:proxy-)?authorization|(?:x-)?api[-_]?key|(?:access|refresh|auth|bearer)_token"
+    r"|client_secret|password"
+)
+# The opening quote and the rest of a string, also of one that is cut short or escaped in another.
+_STRING = r"""(?:"(?:[^"\\]|\\.)*+|'(?:[^'\\]|\\.)*+|\\+["'](?:(?!\\+["']).)*+)"""
+_QUOTE = re.compile(r"""\\*["']""")
+_FIELD_IN_JSON = re.compile(
+    rf"""(?is)(["'](?:{_FIELD})\\*["']\s*:\s*)({_STRING})""",
+)
+_FIELD_IN_TEXT = re.compile(
+    rf"""(?i)\b((?:{_FIELD})\s*[:=]\s*)((?:(?:bearer|basic|token)\s+)?[^\s"'\\&,;<>]+)"""
+)
+_BEARER = re.compile(r"(?i)\b(bearer\s+)([a-z0-9._~+/-]+=*)")
+_HEADERS_IN_JSON = re.compile(
+    rf"""(?s)["']headers\\*["']\s*:\s*\{{(?:{_STRING}\\*["']?|[^{{}}"'\\])*"""
+)
+_DOMAIN_SECRETS_IN_JSON = re.compile(
+    rf"""(?s)["']domain_secrets\\*["']\s*:\s*\[(?:{_STRING}\\*["']?|[^\[\]"'\\])*"""
+)
+_MEMBER = re.compile(rf"(?s)(:\s*)({_STRING})")
+_VALUE_MEMBER = re.compile(rf"""(?s)(["']value\\*["']\s*:\s*)({_STRING})""")
+
+
+def kept_headers(headers: RawHeaders) -> dict[str, str]:
+    """Return the response headers that a trace keeps: an allow-list, under lower-case names.
+
+    Repeated ones are joined by a comma (RFC 9110 section 5.3). Not kept, among all others:
+    `set-cookie`, and `x-error-json`, whose base64 could hide a secret from the masks.
+    """
+    kept: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        if name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES):
+            value, _ = redact_urls(raw_value.decode("utf-8", "replace"))
+            kept[name] = f"{kept[name]}, {value}" if name in kept else value
+    return kept
+
+
+def header_secrets(headers: RawHeaders) -> tuple[bytes, ...]:
+    """Return the secret values in a head, in the forms in which they may turn up elsewhere.
+
+    For a request and for a response's `set-cookie`. Short ones are among them: masking skips those.
+    """
+    found: dict[bytes, None] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("utf-8", "surrogateescape")
+        for form in _secrets_in_header(name, value):
+            found[as_bytes(form)] = None
+        for secret in redact_urls(value)[1]:
+            found[secret] = None
+    return tuple(secret for secret in found if secret)
+
+
+def _secrets_in_header(name: str, value: str) -> Iterator[str]:
+    if name in ("cookie", "set-cookie"):
+        # In Set-Cookie, what follows the first pair are attributes: paths, dates.
+        pairs = value.split(";") if name == "cookie" else [value.partition(";")[0]]
+        for pair in pairs:
+            left, equals, right = pair.partition("=")
+            yield (right if equals else left).strip().strip('"')
+    elif name == "sec-websocket-protocol":
+        for offered in value.split(","):
+            if offered.strip().startswith(_SUBPROTOCOL_KEY):
+                yield offered.strip().removeprefix(_SUBPROTOCOL_KEY)
+    elif name in _SECRET_HEADERS or is_secret_name(name):
+        yield from credential_forms(value)
+
+
+def redact_text(data: bytes) -> bytes:
+    """Replace by pattern what redact_body finds by structure, in a body that is no JSON.
+
+    For JSON that is cut short or not strict, forms, and error pages. Any bytes are taken as text;
+    those that need no change come back as they were.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    text = _HEADERS_IN_JSON.sub(_with_members_hidden, text)
+    text = _DOMAIN_SECRETS_IN_JSON.sub(_with_values_hidden, text)
+    for pattern in (_FIELD_IN_JSON, _FIELD_IN_TEXT, _BEARER):
+        text = pattern.sub(_hidden, text)
+    return redact_urls(text)[0].encode("utf-8", "surrogateescape")
+
+
+def _with_members_hidden(block: re.Match[str]) -> str:
+    # The first colon is that of `headers` itself: what follows it is a brace, no string.
+    return _MEMBER.sub(_hidden, block[0])
+
+
+def _with_values_hidden(block: re.Match[str]) -> str:
+    return _VALUE_MEMBER.sub(_hidden, block[0])
+
+
+def _hidden(match: re.Match[str]) -> str:
+    quote = _QUOTE.match(match[2])
+    return f"{match[1]}{quote[0] if quote else ''}{REDACTED}"

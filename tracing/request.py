@@ -1,0 +1,144 @@
+"""Reads one request: the payload that is kept of it, who sent it, and the secrets it carries."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .bundle_writer import mask_json
+from .call import CallStarted
+from .decoding import DecodeError, decode_body
+from .identity import Identity, identify
+from .masking import mask
+from .redaction import header_secrets, redact_body, redact_query, redact_text
+from .strict_json import NotStrictJson, dumps, loads_strict
+
+UNKNOWN_MODEL = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """A request as it is recorded, redacted. ``prewarm_body`` is empty where it is no prewarm."""
+
+    payload: bytes
+    model: str
+    identity: Identity
+    secrets: tuple[bytes, ...]
+    proxy: Mapping[str, Any]
+    is_prewarm: bool
+    prewarm_body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    payload: bytes
+    value: object = None
+    pointers: tuple[str, ...] = ()
+    secrets: tuple[bytes, ...] = ()
+
+
+def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: int) -> RequestRecord:
+    """Read the request of a call. It never raises: what cannot be read is kept as it came."""
+    headers = _text_headers(started)
+    encoding = headers.get("content-encoding")
+    wire = None if started.body is None else b"".join(started.body)
+    body = _read_body(wire, encoding, started, decoded_bytes_max)
+    query, query_secrets = redact_query(started.head.query)
+    secrets = tuple(
+        dict.fromkeys((*header_secrets(started.head.headers), *query_secrets, *body.secrets))
+    )
+    payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
+    fields = body.value if isinstance(body.value, dict) else {}
+    model = fields.get("model")
+    identity = identify(headers, body.value)
+    is_prewarm = fields.get("generate") is False
+    return RequestRecord(
+        payload=payload,
+        model=model if isinstance(model, str) else UNKNOWN_MODEL,
+        identity=identity,
+        secrets=secrets,
+        is_prewarm=is_prewarm,
+        prewarm_body=fields if is_prewarm and keep_body else {},
+        proxy={
+            "transport": "sse" if fields.get("stream") is True else "http",
+            "method": started.head.method,
+            "path": started.head.path,
+            "query": query,
+            "connection_id": started.head.connection_id,
+            "stream_id": None,
+            "client_call_id": identity.client_call_id,
+            "retry_count": _retry_count(headers),
+            "request": {
+                "bytes": started.body_bytes,
+                "sha256": None if wire is None else hashlib.sha256(wire).hexdigest(),
+                "kept_sha256": hashlib.sha256(payload).hexdigest(),
+                "content_encoding": encoding,
+                "form": "wire",
+                "redacted": list(body.pointers),
+            },
+            "client": {
+                "user_agent": headers.get("user-agent"),
+                "client_request_id": headers.get("x-client-request-id"),
+                "traceparent": headers.get("traceparent"),
+            },
+            "auth": _auth(headers),
+        },
+    )
+
+
+def _read_body(
+    wire: bytes | None, encoding: str | None, started: CallStarted, decoded_bytes_max: int
+) -> _Body:
+    if wire is None:
+        return _Body(payload=stub("the body is larger than what is kept of one"))
+    try:
+        decoded = decode_body(wire, encoding, decoded_bytes_max)
+    except DecodeError as error:
+        return _unreadable(wire, f"content-encoding {encoding}: {error}", started)
+    try:
+        value = loads_strict(decoded)
+    except NotStrictJson as error:
+        return _unreadable(decoded, str(error), started)
+    redacted = redact_body(value)
+    return _Body(
+        payload=dumps(redacted.value) if redacted.pointers else decoded,
+        value=redacted.value,
+        pointers=redacted.pointers,
+        secrets=redacted.secrets,
+    )
+
+
+def _unreadable(body: bytes, why: str, started: CallStarted) -> _Body:
+    """Keep a body that is no JSON, or broke off, in base64: the payload is JSON all the same."""
+    secrets = header_secrets(started.head.headers)
+    kept = mask(redact_text(body), secrets)
+    proxy: dict[str, Any] = {"body_base64": base64.b64encode(kept).decode(), "unreadable": why}
+    if not started.is_whole:
+        proxy["lost"] = "the client did not send the body to its end"
+    return _Body(payload=dumps({"input": [], "proxy": proxy}))
+
+
+def stub(why: str) -> bytes:
+    """Return the payload that stands for a request that could not be kept."""
+    return dumps({"input": [], "proxy": {"lost": why}})
+
+
+def _text_headers(started: CallStarted) -> Mapping[str, str]:
+    """The headers by lower-case name; of duplicates the first, as the SDKs' servers take it."""
+    headers: dict[str, str] = {}
+    for name, value in started.head.headers:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode(errors="replace"))
+    return headers
+
+
+def _retry_count(headers: Mapping[str, str]) -> int:
+    count = headers.get("x-stainless-retry-count", "")
+    return int(count) if count.isascii() and count.isdigit() and len(count) < 10 else 0
+
+
+def _auth(headers: Mapping[str, str]) -> Mapping[str, Any]:
+    for name in ("authorization", "api-key", "x-api-key"):
+        if name in headers:
+            return {"present": True, "header": name}
+    return {"present": False, "header": None}

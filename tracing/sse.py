@@ -1,0 +1,172 @@
+"""Finds the events in a server-sent event stream, whatever the chunking.
+
+The grammar is WHATWG HTML 9.2.5 and 9.2.6. The scanner reads a copy of what was relayed: it never
+changes it, never raises, and past a limit it stops keeping an event, not the stream.
+"""
+
+import re
+from typing import NamedTuple
+
+EVENT_TYPE_BYTES_MAX = 512
+"""How far into an event its type is looked for. OpenAI writes it first, before any content."""
+
+_BOM = b"\xef\xbb\xbf"
+# A line end, then the line end of the blank line. A CR that an LF follows is half of one line end.
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]+)"')
+_TYPE_LATER = re.compile(rb'"type"\s*:\s*"(response\.[a-z_.]+|error|keepalive)"')
+# What is kept of the last event, to tell its sequence number.
+_LAST_BYTES_MAX = 4096
+# The longest start of a blank line that is not one yet: CR LF.
+_PARTIAL_BLANK_LINE_BYTES = 2
+
+
+class SSEEvent(NamedTuple):
+    """One dispatched event. ``data`` is None where the event was larger than the limit."""
+
+    type: bytes
+    data: bytes | None
+
+
+class SSEScanner:
+    """Takes the pieces of one stream and gives the events that each piece completed.
+
+    ``skip`` holds beginnings of events, as bytes on the wire, that are counted and not returned:
+    deltas are most of a stream, and nobody waits for them here.
+    """
+
+    __slots__ = ("_at_start", "_buffer", "_bytes_max", "_oversize", "count", "last", "skip")
+
+    def __init__(self, event_bytes_max: int, skip: tuple[bytes, ...] = ()) -> None:
+        self.skip = skip
+        self.count = 0
+        self.last = b""
+        self._bytes_max = event_bytes_max
+        self._buffer = bytearray()
+        self._at_start = True
+        # The beginning of the event that is too large to keep, while its end is awaited.
+        self._oversize: bytes | None = None
+
+    def feed(self, data: bytes) -> list[SSEEvent]:
+        """Return the events that ``data`` completed, in order, without those of ``skip``."""
+        buffer = self._buffer
+        searched = 0
+        if buffer or self._at_start:
+            # What was searched before has no blank line, but its end may be the start of one.
+            searched = max(0, len(buffer) - _PARTIAL_BLANK_LINE_BYTES)
+            buffer += data
+            if self._at_start and not self._strip_bom():
+                return []
+            window: bytes | bytearray = buffer
+        else:
+            window = data
+        events, consumed = self._take_events(window, searched)
+        if window is buffer:
+            del buffer[:consumed]
+        else:
+            buffer += memoryview(window)[consumed:]
+        if self._oversize or len(buffer) > self._bytes_max + _PARTIAL_BLANK_LINE_BYTES:
+            self._drop_oversize()
+        return events
+
+    def finish(self) -> bytes | None:
+        """Return what the stream left without its blank line, which is no event, if anything."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest if rest.strip(b"\r\n") else None
+
+    def _strip_bom(self) -> bool:
+        """Drop one leading BOM; False while it cannot be told whether there is one."""
+        buffer = self._buffer
+        if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
+            return False
+        if buffer.startswith(_BOM):
+            del buffer[: len(_BOM)]
+        self._at_start = False
+        return True
+
+    def _take_events(self, window: bytes | bytearray, searched: int) -> tuple[list[SSEEvent], int]:
+        events: list[SSEEvent] = []
+        has_cr = b"\r" in window
+        start = last_start = last_end = 0
+        while True:
+            if self._oversize is None:
+                start = _skip_line_ends(window, start)
+            end, following = _find_blank_line(window, max(start, searched), has_cr=has_cr)
+            if end < 0:
+                break
+            if self._oversize is None and self.skip and window.startswith(self.skip, start):
+                self.count += 1
+            elif (event := self._event(window, start, end)) is not None:
+                self.count += 1
+                events.append(event)
+            last_start, last_end = start, end
+            start = following
+        if last_end:
+            self.last = bytes(window[last_start : min(last_end, last_start + _LAST_BYTES_MAX)])
+        return events, start
+
+    def _event(self, window: bytes | bytearray, start: int, end: int) -> SSEEvent | None:
+        if self._oversize is not None:
+            head, self._oversize = self._oversize, None
+            return SSEEvent(_type_of_head(head), None)
+        if end - start > self._bytes_max:
+            return SSEEvent(
+                _type_of_head(bytes(window[start : start + EVENT_TYPE_BYTES_MAX])), None
+            )
+        return _parse(bytes(window[start:end]))
+
+    def _drop_oversize(self) -> None:
+        if self._oversize is None:
+            self._oversize = bytes(self._buffer[:EVENT_TYPE_BYTES_MAX])
+        del self._buffer[:-_PARTIAL_BLANK_LINE_BYTES]
+
+
+def _find_blank_line(window: bytes | bytearray, start: int, *, has_cr: bool) -> tuple[int, int]:
+    """Return where the block ends and where the next one starts, or -1 for both."""
+    if not has_cr:
+        end = window.find(b"\n\n", start)
+        return end, end + 2 if end >= 0 else -1
+    match = _BLANK_LINE.search(window, start)
+    return match.span() if match else (-1, -1)
+
+
+def _skip_line_ends(window: bytes | bytearray, start: int) -> int:
+    while start < len(window) and window[start] in b"\r\n":
+        start += 1
+    return start
+
+
+def _parse(block: bytes) -> SSEEvent | None:
+    """Read the lines of one block; None where it has no data, which dispatches nothing."""
+    event_type = b""
+    data: list[bytes] = []
+    lines = _LINE_END.split(block) if b"\r" in block else block.split(b"\n")
+    for line in lines:
+        if line.startswith(b"data"):
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                data.append(value.removeprefix(b" "))
+        elif line.startswith(b"event"):
+            name, _, value = line.partition(b":")
+            if name == b"event":
+                event_type = value.removeprefix(b" ")
+    joined = b"\n".join(data)
+    return SSEEvent(_type_of(event_type, joined), joined) if joined else None
+
+
+def _type_of(event_line: bytes, data: bytes) -> bytes:
+    """Tell the type: the one in the data is the API's word, the ``event:`` line repeats it."""
+    if match := _TYPE_FIRST.match(data, 0, EVENT_TYPE_BYTES_MAX):
+        return match[1]
+    if event_line:
+        return event_line
+    later = _TYPE_LATER.search(data, 0, EVENT_TYPE_BYTES_MAX)
+    return later[1] if later else b""
+
+
+def _type_of_head(head: bytes) -> bytes:
+    """Tell the type of an event of which only the beginning was kept."""
+    event = _parse(head)
+    return event.type if event else b""
