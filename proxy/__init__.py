@@ -1,0 +1,1 @@
+"""Everything that faces traffic: settings, forwarding, health and metrics."""

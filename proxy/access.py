@@ -1,0 +1,112 @@
+"""Decides which requests are refused, and never sent on; it answers nothing itself.
+
+Whoever can reach the port can use the upstream through it, so a web page must not be able to: Host
+is checked against DNS rebinding, Origin against requests that other sites make.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection
+from urllib.parse import unquote, urlsplit
+
+from tracing.redaction import RawHeaders
+
+from .errors import Refusal
+
+_DOT_SEGMENTS = frozenset({".", ".."})
+_HTTP_1_0 = (1, 0)
+
+
+def refuse(
+    *,
+    method: str,
+    target: str,
+    version: tuple[int, int],
+    headers: RawHeaders,
+    allowed_hosts: Collection[str],
+    header_bytes_max: int,
+) -> Refusal | None:
+    """Return why the request is refused, or None. ``target`` is as on the request line."""
+    return (
+        _refuse_size(target, headers, header_bytes_max)
+        or _refuse_target(method, target)
+        or _refuse_framing(version, headers)
+        or _refuse_origin(headers, allowed_hosts)
+    )
+
+
+def _refuse_size(target: str, headers: RawHeaders, header_bytes_max: int) -> Refusal | None:
+    size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+    if size <= header_bytes_max:
+        return None
+    message = f"the request head has {size} bytes; {header_bytes_max} are allowed"
+    return Refusal(status=431, code="headers_too_large", message=message)
+
+
+def _refuse_target(method: str, target: str) -> Refusal | None:
+    if method == "CONNECT":
+        return Refusal(status=405, code="method_not_allowed", message="CONNECT is not relayed")
+    if not target.startswith("/"):
+        message = "the request target must be a path: this is no forward proxy"
+        return Refusal(status=400, code="bad_request_target", message=message)
+    path = target.partition("?")[0]
+    if path.startswith("//"):
+        message = "the request target must not begin with two slashes"
+        return Refusal(status=400, code="bad_request_target", message=message)
+    # Decoded once, as an upstream would; %2F stays inside its segment.
+    if any(unquote(segment) in _DOT_SEGMENTS for segment in path.split("/")):
+        message = "the path must not have dot segments"
+        return Refusal(status=400, code="bad_request_target", message=message)
+    return None
+
+
+def _refuse_framing(version: tuple[int, int], headers: RawHeaders) -> Refusal | None:
+    """Refuse what two parsers may frame differently (RFC 9112, 6.1): request smuggling."""
+    codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
+    if not codings:
+        return None
+    if tuple(version) == _HTTP_1_0:
+        message = "Transfer-Encoding is not for HTTP/1.0"
+        return Refusal(status=400, code="bad_framing", message=message)
+    if len(codings) > 1 or codings[0].strip().lower() != b"chunked":
+        message = "chunked is the only transfer coding that is relayed"
+        return Refusal(status=400, code="bad_framing", message=message)
+    return None
+
+
+def _refuse_origin(headers: RawHeaders, allowed_hosts: Collection[str]) -> Refusal | None:
+    for name, value in headers:
+        match name.lower():
+            case b"host" if not is_allowed(_hostname(f"//{_text(value)}"), allowed_hosts):
+                message = "the Host is not this proxy's; allowed_hosts can add one"
+                return Refusal(status=403, code="host_not_allowed", message=message)
+            case b"origin" if not is_allowed(_hostname(_text(value)), allowed_hosts):
+                message = "requests that pages of other origins make are refused"
+                return Refusal(status=403, code="origin_not_allowed", message=message)
+    return None
+
+
+def is_allowed(hostname: str | None, allowed_hosts: Collection[str]) -> bool:
+    """Tell whether a host name is a loopback one, or one of the lower-case ``allowed_hosts``."""
+    if hostname is None:
+        return False
+    if hostname == "localhost" or hostname in allowed_hosts:
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(url: str) -> str | None:
+    """Return the lower-case host of a URL, or None where it has none that can be trusted."""
+    if re.search(r"[\s\\@]", url):
+        return None
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1")

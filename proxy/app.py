@@ -1,0 +1,236 @@
+"""The proxy's application: what is answered here, what is refused, and what is forwarded."""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Literal
+
+from aiohttp import web
+
+from tracing.call import RequestHead
+from tracing.interface import NULL_TRACE, Recorder, Trace
+from tracing.redaction import RawHeaders
+from tracing.scope import Scope, scope_of
+from tracing.terminal import TransportEnd
+
+from . import exchange_log
+from .access import refuse
+from .downstream import DownstreamProtocol
+from .errors import Refusal, error_response, refusal_response
+from .forward import Forwarding
+from .metrics import CONTENT_TYPE, Metrics
+from .upstream import Upstream
+
+OWN_PREFIX = "/-/"
+_BASE_SEGMENT = "/v1"
+_BASE_SEGMENTS_MAX = 2
+_CALL_SCOPES = frozenset({Scope.CALL, Scope.COMPACTION})
+
+
+class App:
+    """Handles requests, and knows which exchanges are open."""
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        recorder: Recorder,
+        metrics: Metrics,
+        allowed_hosts: Collection[str],
+        header_bytes_max: int,
+        on_disconnect: Literal["abort", "drain"],
+    ) -> None:
+        self._upstream = upstream
+        self._recorder = recorder
+        self._metrics = metrics
+        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._header_bytes_max = header_bytes_max
+        self._on_disconnect = on_disconnect
+        self._is_draining = False
+        self._is_stopping = False
+        self._open: set[asyncio.Task[object]] = set()
+        self._busy: set[asyncio.Protocol] = set()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        target = request.raw_path
+        if target.startswith(OWN_PREFIX):
+            return self._own_page(request.method, target.partition("?")[0])
+        refusal = refuse(
+            method=request.method,
+            target=target,
+            version=request.version,
+            headers=request.raw_headers,
+            allowed_hosts=self._allowed_hosts,
+            header_bytes_max=self._header_bytes_max,
+        )
+        if refusal is None:
+            refusal = _refuse_upgrade(request.raw_headers) or _answer_expect(request)
+        if refusal is not None:
+            self._metrics.refused[refusal.code] += 1
+            return refusal_response(refusal)
+        return await self._forward(request, target)
+
+    def begin_draining(self, connections: Collection[asyncio.Protocol]) -> None:
+        """Take no more requests: idle connections close now, the others after their response."""
+        self._is_draining = True
+        for connection in connections:
+            if connection not in self._busy and isinstance(connection, DownstreamProtocol):
+                connection.close()
+
+    async def finish(self, grace: float) -> None:
+        """Let open exchanges end for ``grace`` seconds, then end them as cancelled."""
+        if self._open:
+            await asyncio.wait(self._open, timeout=grace)
+        self._is_stopping = True
+        for task in self._open:
+            task.cancel()
+        if self._open:
+            await asyncio.wait(self._open)
+
+    async def _forward(self, request: web.BaseRequest, target: str) -> web.StreamResponse:
+        started_ns = time.monotonic_ns()
+        protocol = request.protocol
+        assert isinstance(protocol, DownstreamProtocol)
+        path, _, query = target.partition("?")
+        head = RequestHead(
+            scope=scope_of(request.method, path),
+            method=request.method,
+            path=path,
+            query=query,
+            headers=request.raw_headers,
+            connection_id=protocol.connection_id,
+        )
+        trace = self._recorder.begin(head)
+        forwarding = Forwarding(request, upstream_path(target), trace)
+        with self._opened(protocol):
+            try:
+                return await forwarding.run(self._upstream, keep_alive=not self._is_draining)
+            except asyncio.CancelledError:
+                stopping = self._is_stopping
+                forwarding.cut(TransportEnd.SHUTDOWN if stopping else TransportEnd.CLIENT_CLOSED)
+                raise
+            finally:
+                if self._drains(forwarding):
+                    self._hold(asyncio.create_task(self._drain(forwarding)))
+                else:
+                    forwarding.close()
+                self._note_end(head, forwarding, trace, started_ns)
+
+    @contextmanager
+    def _opened(self, protocol: DownstreamProtocol) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._hold(task)
+        self._busy.add(protocol)
+        self._metrics.open_exchanges += 1
+        try:
+            yield
+        finally:
+            self._metrics.open_exchanges -= 1
+            self._busy.discard(protocol)
+            self._open.discard(task)
+
+    def _hold(self, task: asyncio.Task[Any]) -> None:
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    def _drains(self, forwarding: Forwarding) -> bool:
+        return (
+            self._on_disconnect == "drain"
+            and forwarding.end is TransportEnd.CLIENT_CLOSED
+            and forwarding.may_drain
+        )
+
+    async def _drain(self, forwarding: Forwarding) -> None:
+        try:
+            await forwarding.drain()
+        except asyncio.CancelledError:
+            forwarding.cut(TransportEnd.SHUTDOWN)
+            raise
+        finally:
+            forwarding.close()
+
+    def _note_end(
+        self, head: RequestHead, forwarding: Forwarding, trace: Trace, started_ns: int
+    ) -> None:
+        status = forwarding.status
+        self._metrics.requests[f"{status // 100}xx" if status else "none"] += 1
+        if status == HTTPStatus.UNAUTHORIZED and _has_chatgpt_login(head.headers):
+            exchange_log.chatgpt_login_refused()
+        is_logged_by_recorder = trace is not NULL_TRACE and head.scope in _CALL_SCOPES
+        if not is_logged_by_recorder:
+            exchange_log.exchange_ended(
+                method=head.method,
+                path=head.path,
+                status=status,
+                end=forwarding.end,
+                duration_ms=round((time.monotonic_ns() - started_ns) / 1e6, 3),
+            )
+
+    def _own_page(self, method: str, path: str) -> web.Response:
+        if method not in {"GET", "HEAD"}:
+            return _page(HTTPStatus.METHOD_NOT_ALLOWED, "method not allowed\n")
+        match path:
+            case "/-/healthz":
+                return _page(HTTPStatus.OK, "ok\n")
+            case "/-/readyz" if self._is_draining:
+                return _page(HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+            case "/-/readyz":
+                return _page(HTTPStatus.OK, "ready\n")
+            case "/-/metrics":
+                response = web.Response(body=self._metrics.exposition(self._recorder.lost()))
+                response.headers["Content-Type"] = CONTENT_TYPE
+                return response
+            case _:
+                return error_response(
+                    404,
+                    "tailrace: there is no such page",
+                    error_type="invalid_request_error",
+                    code="not_found",
+                )
+
+
+def upstream_path(target: str) -> str:
+    """Return what follows upstream's base URL: the target without its leading ``/v1`` segments.
+
+    There may be none, one or two: clients get their base URL wrong both ways.
+    """
+    for _ in range(_BASE_SEGMENTS_MAX):
+        rest = target.removeprefix(_BASE_SEGMENT)
+        if rest == target or (rest and rest[0] not in "/?"):
+            break
+        target = rest
+    return target
+
+
+def _page(status: HTTPStatus, text: str) -> web.Response:
+    return web.Response(status=status, text=text, headers={"Server": "tailrace"})
+
+
+def _refuse_upgrade(headers: RawHeaders) -> Refusal | None:
+    """Decline WebSockets in the one way after which Codex falls back to HTTP."""
+    for name, value in headers:
+        if name.lower() == b"upgrade" and b"websocket" in value.lower():
+            message = "WebSockets are not relayed; use HTTP"
+            return Refusal(status=426, code="websocket_not_supported", message=message)
+    return None
+
+
+def _answer_expect(request: web.BaseRequest) -> Refusal | None:
+    """Ask for the body, as aiohttp's own router would (RFC 9110, 10.1.1)."""
+    expected = request.headers.get("Expect")
+    if expected is None:
+        return None
+    if expected.lower() != "100-continue":
+        message = "100-continue is the only expectation that is understood"
+        return Refusal(status=417, code="expectation_failed", message=message)
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
+
+
+def _has_chatgpt_login(headers: RawHeaders) -> bool:
+    return any(name.lower() == b"chatgpt-account-id" for name, _ in headers)

@@ -1,0 +1,120 @@
+"""The client's side of aiohttp's server: connections, and responses whose head we write ourselves.
+
+aiohttp would answer a malformed request by echoing a part of it, into the body and into the log.
+"""
+
+import asyncio
+import itertools
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
+from aiohttp.web_protocol import RequestHandler
+
+from .errors import error_response
+
+_TOO_MANY_CONNECTIONS = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+    b"Server: tailrace\r\n\r\n"
+)
+
+
+class DownstreamProtocol(RequestHandler):
+    """One connection from a client."""
+
+    __slots__ = ("connection_id",)
+
+    def __init__(self, connection_id: str, manager: web.Server, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self.connection_id = connection_id
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it may hold bytes of the request
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not parse, or what raised, without a byte of either."""
+        if status < 500:
+            text = "tailrace: the request is not valid HTTP/1.1"
+            return error_response(
+                status, text, error_type="invalid_request_error", code="bad_request", close=True
+            )
+        self.logger.error("a request could not be handled", exc_info=exc)
+        text = "tailrace: internal error"
+        return error_response(
+            status, text, error_type="server_error", code="internal_error", close=True
+        )
+
+
+class DownstreamServer(web.Server):
+    """Makes a protocol for each connection, and names it: c1, c2, ..."""
+
+    def __init__(
+        self, handler: Any, *, connections_max: int, protocol_settings: dict[str, Any]
+    ) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self._connections_max = connections_max
+        self._protocol_settings = protocol_settings
+        self._numbers = itertools.count(1)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection, or answer 503 at once where there are too many."""
+        super().connection_made(handler, transport)
+        if self._connections_max and len(self._connections) > self._connections_max:
+            transport.write(_TOO_MANY_CONNECTIONS)
+            transport.close()
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of a new connection."""
+        return DownstreamProtocol(
+            f"c{next(self._numbers)}", self, loop=self._loop, **self._protocol_settings
+        )
+
+
+class RelayedResponse(web.StreamResponse):
+    """A response whose head goes out as the bytes that it was made with.
+
+    aiohttp's own would drop bytes that are not UTF-8, and add Date, Server and Content-Type.
+    """
+
+    def __init__(self, status: int, head: bytes, *, is_chunked: bool, keep_alive: bool) -> None:
+        super().__init__(status=status)
+        self._head = head
+        self._is_chunked = is_chunked
+        self._keep_alive = keep_alive
+
+    def cut_off(self, request: web.BaseRequest) -> None:
+        """End the response where it is: what was written goes out, then the connection closes.
+
+        No final chunk is sent, so the client sees that it has not all (RFC 9112, 8).
+        """
+        self._eof_sent = True
+        self._keep_alive = False
+        if request.transport is not None:
+            request.transport.close()
+
+    async def send(self, data: bytes) -> None:
+        """Write a piece of the body, without waiting until the client takes it.
+
+        Raises ConnectionError where the client has gone.
+        """
+        await self._writer.write(data, drain=False)
+
+    async def drained(self) -> None:
+        """Wait while the client takes less than it is given."""
+        await self._writer.drain()
+
+    async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        self._req = request
+        writer = request._payload_writer
+        assert isinstance(writer, StreamWriter)
+        self._payload_writer = self._writer = writer
+        if self._is_chunked:
+            writer.enable_chunking()
+        transport = request.transport
+        if transport is not None:
+            transport.write(self._head)
+        return writer

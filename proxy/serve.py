@@ -1,0 +1,251 @@
+"""Runs the proxy: from settings to a listening socket, and from a signal to a clean end."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from aiohttp import http_parser
+from yarl import URL
+
+from tracing.call import CallSummary
+from tracing.interface import NullRecorder, Recorder
+from tracing.journal import JournalSettings
+from tracing.recorder import RecorderListeners, ThreadedRecorder
+from tracing.recovery import recover
+
+from . import exchange_log
+from .app import App
+from .downstream import DownstreamServer
+from .metrics import Metrics
+from .settings import Settings
+from .upstream import Upstream, UpstreamSettings
+
+RECORDER_CLOSE_SECONDS = 5.0
+"""How long a disk is waited for at the end."""
+
+HEADERS_MAX = 1024
+"""Fields in a request head; their bytes are bounded by ``header_bytes_max``."""
+
+_log = structlog.get_logger()
+
+
+class CannotServeError(Exception):
+    """The proxy cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningProxy:
+    """A proxy that listens."""
+
+    host: str
+    port: int
+    trace_dir: Path
+
+    @property
+    def base_url(self) -> str:
+        """What a client sets as its base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+
+@asynccontextmanager
+async def running_proxy(settings: Settings) -> AsyncIterator[RunningProxy]:
+    """Listen while the context is open. At its end exchanges finish and everything is recorded.
+
+    Raises CannotServeError.
+    """
+    _require_c_parser()
+    _raise_descriptor_limit()
+    if settings.capture != "off":
+        _seal_dead_bundles(settings.trace_dir)
+    upstream = Upstream(_upstream_settings(settings))
+    metrics = Metrics()
+    recorder = _recorder(settings, metrics)
+    app = App(
+        upstream=upstream,
+        recorder=recorder,
+        metrics=metrics,
+        allowed_hosts=[*settings.allowed_hosts, settings.listen_host],
+        header_bytes_max=settings.header_bytes_max,
+        on_disconnect=settings.on_disconnect,
+    )
+    server = DownstreamServer(
+        app.handle,
+        connections_max=settings.connections_max,
+        protocol_settings={
+            "access_log": None,
+            "auto_decompress": False,
+            "logger": logging.getLogger(__name__),
+            "max_field_size": settings.header_bytes_max,
+            "max_line_size": settings.header_bytes_max,
+            "max_headers": HEADERS_MAX,
+        },
+    )
+    listener = None
+    try:
+        listener = await _listen(server, settings)
+        host, port = listener.sockets[0].getsockname()[:2]
+        yield RunningProxy(host=host, port=port, trace_dir=settings.trace_dir)
+    finally:
+        if listener is not None:
+            listener.close()
+        app.begin_draining(server.connections)
+        await app.finish(settings.shutdown_grace)
+        await server.shutdown(timeout=1.0)
+        await upstream.close()
+        if not await asyncio.to_thread(recorder.close, RECORDER_CLOSE_SECONDS):
+            _log.error("not all could be recorded before the end", lost=recorder.lost())
+
+
+def serve(settings: Settings, screen: TextIO) -> int:
+    """Serve until SIGTERM or SIGINT; a second one ends open exchanges at once.
+
+    Returns the exit code. ``screen`` gets the start screen.
+    """
+    try:
+        asyncio.run(_serve(settings, screen))
+    except CannotServeError as error:
+        screen.write(f"tailrace: {error}\n")
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings, screen: TextIO) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running_proxy(settings) as proxy:
+        screen.write(start_screen(proxy, settings))
+        screen.flush()
+        await stop.wait()
+        _log.info("shutting down", grace_seconds=settings.shutdown_grace)
+
+
+def start_screen(proxy: RunningProxy, settings: Settings) -> str:
+    """Return what a user needs to know at start: what to set, and where traces go."""
+    traces = "off" if settings.capture == "off" else f"{settings.trace_dir.resolve()}"
+    lines = [
+        f"tailrace {version('tailrace')} listens on {proxy.base_url}",
+        f"  upstream   {settings.upstream}",
+        f"  traces     {traces}" + ("" if settings.capture != "metadata" else "  (metadata only)"),
+        "",
+        "Point a client at it:",
+        f"  OpenAI SDKs   export OPENAI_BASE_URL={proxy.base_url}",
+        f'  Codex         openai_base_url = "{proxy.base_url}"    in ~/.codex/config.toml',
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+async def _listen(server: DownstreamServer, settings: Settings) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    host, port = settings.listen_host, settings.listen_port
+    try:
+        return await loop.create_server(server, host, port, backlog=1024, reuse_address=True)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        message = (
+            f"cannot listen on {settings.listen}: {reason}; --listen HOST:PORT chooses another"
+        )
+        raise CannotServeError(message) from error
+    except socket.gaierror as error:
+        raise CannotServeError(f"cannot listen on {settings.listen}: {error}") from error
+
+
+def _recorder(settings: Settings, metrics: Metrics) -> Recorder:
+    if settings.capture == "off":
+        return NullRecorder()
+
+    def call_ended(call: CallSummary) -> None:
+        metrics.calls[call.terminal] += 1
+        exchange_log.call_ended(call)
+
+    return ThreadedRecorder(
+        _journal_settings(settings),
+        RecorderListeners(
+            call_ended=call_ended,
+            disk_refused=exchange_log.disk_refused,
+            disk_resumed=exchange_log.disk_resumed,
+            failed=exchange_log.tracing_failed,
+        ),
+        flush_interval=settings.flush_interval,
+        pending_bytes_max=settings.pending_bytes_max,
+        request_bytes_max=settings.request_bytes_max,
+    )
+
+
+def _journal_settings(settings: Settings) -> JournalSettings:
+    return JournalSettings(
+        trace_dir=settings.trace_dir,
+        provider_name=URL(settings.upstream).host or "",
+        producer={
+            "name": "tailrace",
+            "version": version("tailrace"),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "upstream": settings.upstream,
+            "settings": {
+                "capture": settings.capture,
+                "on_disconnect": settings.on_disconnect,
+                "event_bytes_max": settings.event_bytes_max,
+                "request_bytes_max": settings.request_bytes_max,
+                "capture_bytes_max": settings.capture_bytes_max,
+                "decoded_bytes_max": settings.decoded_bytes_max,
+            },
+        },
+        keep_bodies=settings.capture == "full",
+        event_bytes_max=settings.event_bytes_max,
+        decoded_bytes_max=settings.decoded_bytes_max,
+        capture_bytes_max=settings.capture_bytes_max,
+        bundle_bytes_max=settings.bundle_bytes_max,
+        bundle_age_max=settings.bundle_age_max,
+    )
+
+
+def _upstream_settings(settings: Settings) -> UpstreamSettings:
+    ca_file = settings.upstream_ca_file
+    return UpstreamSettings(
+        base_url=URL(settings.upstream, encoded=True),
+        proxy=URL(settings.upstream_proxy) if settings.upstream_proxy else None,
+        ca_file=str(ca_file) if ca_file else None,
+        connect_timeout=settings.upstream_connect_timeout,
+        idle_timeout=settings.upstream_idle_timeout or None,
+        header_bytes_max=settings.header_bytes_max,
+    )
+
+
+def _seal_dead_bundles(trace_dir: Path) -> None:
+    for sealed in recover(trace_dir):
+        _log.warning(
+            "sealed a bundle whose writer died",
+            bundle=str(sealed.bundle),
+            calls_aborted=sealed.calls_aborted,
+            torn_bytes=sealed.torn_bytes,
+        )
+
+
+def _require_c_parser() -> None:
+    """Refuse aiohttp's parser in Python, which is slower and was laxer than the one in C."""
+    if not http_parser.HttpRequestParser.__module__.endswith("_http_parser"):
+        raise CannotServeError(
+            "aiohttp runs without its C extensions; install a wheel of it, and unset"
+            " AIOHTTP_NO_EXTENSIONS"
+        )
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open files as we may: each exchange holds two sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

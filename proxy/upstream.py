@@ -1,0 +1,282 @@
+"""Exchanges requests and responses with the one upstream, over aiohttp's pool of connections.
+
+The head goes out as the bytes that it is given and comes back as the bytes that were sent.
+aiohttp's ``ClientSession`` would rewrite both: it re-encodes the target, adds fields, drops bytes
+that are no UTF-8, keeps cookies, follows redirects, and sends an idempotent request again.
+This is the only module that knows aiohttp's client errors.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import StreamReader, http
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.http import StreamWriter
+from yarl import URL
+
+from tracing.redaction import RawHeaders
+
+from .errors import (
+    UpstreamConnectError,
+    UpstreamConnectTimeoutError,
+    UpstreamDisconnectedError,
+    UpstreamIdleTimeoutError,
+    UpstreamProtocolError,
+)
+
+KEEPALIVE_SECONDS = 4.0
+"""How long an idle connection is kept: less than servers keep theirs, since a request that meets
+a close is answered with an error and never sent again."""
+
+HEADERS_MAX = 1024
+"""Fields in a response head. aiohttp's default of 128 is fewer than some gateways send."""
+
+_INFORMATIONAL = range(100, 200)
+_SWITCHING_PROTOCOLS = 101
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamHead:
+    """The head of a response, as upstream sent it."""
+
+    status: int
+    reason: bytes
+    headers: RawHeaders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """Where upstream is and how it is reached. Timeouts are in seconds, None for none."""
+
+    base_url: URL
+    proxy: URL | None
+    ca_file: str | None
+    connect_timeout: float
+    idle_timeout: float | None
+    header_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingRequest:
+    """A request to send. ``on_piece`` is told each piece of its body, ``on_end`` of their end."""
+
+    method: str
+    head: bytes
+    body: StreamReader
+    is_chunked: bool
+    on_piece: Callable[[bytes], None]
+    on_end: Callable[[], None]
+
+
+class Upstream:
+    """The upstream, with its pool of connections. To be made and closed inside the event loop."""
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
+        self._base = settings.base_url
+        self._connector = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls(settings.ca_file)
+        )
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout)
+        # The pool asks a request where to connect; one stands for all, since all go to one place.
+        self._destination = ClientRequest(
+            "GET", self._base, loop=asyncio.get_running_loop(), proxy=settings.proxy
+        )
+        self.host = _host_field(self._base)
+
+    def target(self, path_and_query: str) -> bytes:
+        """Return the request target: the base URL's path, then what the client asked for."""
+        raw = path_and_query.encode(errors="surrogateescape")
+        target = self._base.raw_path.rstrip("/").encode() + raw
+        if self._settings.proxy is not None and self._base.scheme == "http":
+            return str(self._base.origin()).encode() + target
+        return target
+
+    async def connect(self) -> "UpstreamExchange":
+        """Open an exchange. Raises UpstreamError."""
+        with _mapped_connect_errors(self._base, self._settings.connect_timeout):
+            connection = await self._connector.connect(self._destination, [], self._timeout)
+        return UpstreamExchange(connection, self._settings)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connector.close()
+
+
+class UpstreamExchange:
+    """One request and its response, on one connection."""
+
+    def __init__(self, connection: Connection, settings: UpstreamSettings) -> None:
+        protocol = connection.protocol
+        assert protocol is not None
+        self._connection = connection
+        self._settings = settings
+        self._protocol: ResponseHandler = protocol
+        # Made now, so that it tells later how a body that only the close ends was closed.
+        self._closed = protocol.closed
+        self._content: StreamReader = aiohttp.EMPTY_PAYLOAD
+        self._upload: asyncio.Task[None] | None = None
+        self._is_whole = False
+        self.request_failure: Exception | None = None
+        """What broke the request's body on the client's side, if anything did."""
+
+    def send(self, request: OutgoingRequest) -> None:
+        """Send the head, and the body as it comes, in a task of its own."""
+        settings = self._settings
+        self._protocol.set_response_params(
+            skip_payload=request.method == "HEAD",
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=settings.idle_timeout,
+            max_line_size=settings.header_bytes_max,
+            max_field_size=settings.header_bytes_max,
+            max_headers=HEADERS_MAX,
+        )
+        if not request.body.is_eof():
+            self._write(request.head)
+            self._upload = asyncio.create_task(self._send_body(request))
+            return
+        data = request.body.read_nowait(-1)
+        if data:
+            request.on_piece(data)
+        request.on_end()
+        if request.is_chunked:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        self._write(request.head + data)
+        self._protocol.start_timeout()
+
+    def _write(self, data: bytes) -> None:
+        # A connection that is closing is noticed where its answer is waited for.
+        if self._protocol.transport is not None:
+            self._protocol.transport.write(data)
+
+    async def _send_body(self, request: OutgoingRequest) -> None:
+        writer = StreamWriter(self._protocol, asyncio.get_running_loop())
+        if request.is_chunked:
+            writer.enable_chunking()
+        while True:
+            try:
+                data = await request.body.readany()
+            except Exception as error:  # noqa: BLE001 - aiohttp raises what broke the body
+                self.request_failure = error
+                self._protocol.abort()
+                return
+            if not data:
+                break
+            request.on_piece(data)
+            await writer.write(data)
+        request.on_end()
+        await writer.write_eof()
+        self._protocol.start_timeout()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the whole request has been sent."""
+        return self._upload is None or (self._upload.done() and self.request_failure is None)
+
+    async def read_head(self) -> UpstreamHead:
+        """Wait for the response's head, past informational ones. Raises UpstreamError."""
+        with self._mapped_head_errors():
+            while True:
+                message, content = await self._protocol.read()
+                if message.code not in _INFORMATIONAL or message.code == _SWITCHING_PROTOCOLS:
+                    break
+        self._content = content
+        return UpstreamHead(
+            status=message.code,
+            reason=message.reason.encode(errors="surrogateescape"),
+            headers=message.raw_headers,
+        )
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give the body's pieces as they come.
+
+        Raises UpstreamDisconnectedError where the body was cut short, after all that came of it,
+        and UpstreamIdleTimeoutError.
+        """
+        content = self._content
+        while True:
+            try:
+                data = await content.readany()
+            except aiohttp.SocketTimeoutError as error:
+                raise self._idle_timeout() from error
+            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
+                # What came before the cut was buffered with it, and belongs to the client.
+                if rest := content._read_nowait(-1):
+                    yield rest
+                raise UpstreamDisconnectedError("upstream cut the response short") from error
+            if not data:
+                break
+            yield data
+        if self._was_reset():
+            raise UpstreamDisconnectedError("upstream reset the connection")
+        self._is_whole = True
+
+    def end(self) -> None:
+        """Give the connection back to the pool if the exchange is whole, else close it."""
+        upload = self._upload
+        if upload is not None and not upload.done():
+            upload.cancel()
+            self._is_whole = False
+        elif upload is not None and upload.exception() is not None:
+            self._is_whole = False
+        if self._is_whole:
+            self._connection.release()
+        else:
+            self._connection.close()
+
+    def _was_reset(self) -> bool:
+        """Tell a body that ends with the connection from one that a reset cut short."""
+        closed = self._closed
+        return closed is not None and closed.done() and closed.exception() is not None
+
+    def _idle_timeout(self) -> UpstreamIdleTimeoutError:
+        return UpstreamIdleTimeoutError(
+            f"upstream was silent for {self._settings.idle_timeout} s (upstream_idle_timeout)"
+        )
+
+    @contextmanager
+    def _mapped_head_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except aiohttp.SocketTimeoutError as error:
+            raise self._idle_timeout() from error
+        except http.HttpProcessingError as error:
+            raise UpstreamProtocolError("upstream sent no valid HTTP response") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamDisconnectedError(
+                "upstream closed the connection before it answered"
+            ) from error
+
+
+@contextmanager
+def _mapped_connect_errors(base: URL, timeout: float) -> Iterator[None]:
+    where = f"{base.host}:{base.port}"
+    try:
+        yield
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise UpstreamConnectTimeoutError(
+            f"no connection to {where} within {timeout:g} s (upstream_connect_timeout)"
+        ) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise UpstreamConnectError(
+            f"the certificate of {where} is not trusted: {error.certificate_error}"
+        ) from error
+    except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        reason = getattr(error, "os_error", None) or error
+        raise UpstreamConnectError(f"cannot connect to {where}: {reason}") from error
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
+def _host_field(base: URL) -> bytes:
+    host = base.host_subcomponent or ""
+    return (host if base.is_default_port() else f"{host}:{base.port}").encode()
