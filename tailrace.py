@@ -1,0 +1,220 @@
+"""The command line: what each command is called, what it takes, and how it answers.
+
+The work is done elsewhere. Each command imports what it needs when it runs, so that a command that
+reads does not load an HTTP server, and works where no proxy could.
+"""
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from proxy.settings import Settings
+    from proxy.settings_sources import Layer
+
+EXIT_DAMAGE = 1
+EXIT_USAGE = 2
+
+
+def _version() -> str:
+    try:
+        return metadata.version("tailrace")
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="tailrace", message="%(prog)s %(version)s")
+def main() -> None:
+    """Trace OpenAI Responses API traffic.
+
+    Start with `tailrace demo`. Then point OPENAI_BASE_URL at `tailrace serve`, or put `tailrace run
+    --` before a command.
+    """
+
+
+_config = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="A TOML file of settings; without it ./tailrace.toml is read, if there.",
+)
+_trace_dir = click.option(
+    "--trace-dir", metavar="DIR", help="Where the bundles are.  [default: ./traces]"
+)
+_upstream = click.option(
+    "--upstream",
+    metavar="URL",
+    help="The base URL that calls are sent on to.  [default: https://api.openai.com/v1]",
+)
+
+
+@main.command()
+@_config
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:8787]")
+@_upstream
+@_trace_dir
+def serve(config: Path | None, **flags: str | None) -> None:
+    """Run the proxy until SIGTERM or Ctrl-C."""
+    settings = _settings(flags, config)
+    from proxy.logs import configure_logs
+    from proxy.serve import serve as serve_until_stopped
+
+    configure_logs(settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty())
+    sys.exit(serve_until_stopped(settings, sys.stdout))
+
+
+@main.command(context_settings={"allow_interspersed_args": False})
+@_config
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen.  [default: any free port]")
+@_upstream
+@_trace_dir
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(config: Path | None, command: Sequence[str], **flags: str | None) -> None:
+    """Run COMMAND behind a proxy of its own, then print what it called.
+
+    COMMAND finds the proxy by OPENAI_BASE_URL; one that is set already becomes the upstream. The
+    exit code is COMMAND's: 128+N if signal N ended it, 125 if the proxy failed, 126 or 127 if
+    COMMAND could not be run or found.
+    """
+    from proxy.run_command import CommandError, base_url_layer, run_command
+
+    flags["listen"] = flags["listen"] or "127.0.0.1:0"
+    settings = _settings(flags, config, fallback=base_url_layer(os.environ))
+    from proxy.logs import configure_logs
+
+    configure_logs("warning", stream=sys.stderr, is_terminal=sys.stderr.isatty())
+    try:
+        finished = run_command(settings, command)
+    except CommandError as error:
+        _fail(error.exit_code, [str(error)])
+    _print_calls(finished.bundles, stderr=True)
+    sys.exit(finished.exit_code)
+
+
+@main.command()
+@click.option(
+    "--trace-dir",
+    type=click.Path(path_type=Path),
+    default=Path("./traces"),
+    metavar="DIR",
+    help="Where the bundle goes.  [default: ./traces]",
+)
+def demo(trace_dir: Path) -> None:
+    """Trace a scripted session, with no key and no network.
+
+    The real openai SDK makes the calls; upstream is scripted.
+    """
+    from proxy.demo import DemoError, run_demo
+    from proxy.logs import configure_logs
+    from proxy.serve import CannotServeError
+
+    configure_logs("warning", stream=sys.stderr, is_terminal=sys.stderr.isatty())
+    try:
+        bundles = run_demo(trace_dir, click.echo)
+    except DemoError as error:
+        _fail(EXIT_USAGE, [str(error)])
+    except CannotServeError as error:
+        _fail(EXIT_DAMAGE, [str(error)])
+    click.echo("\nWhat tailrace saw:\n")
+    _print_calls(bundles, stderr=False)
+    click.echo("\nNext:")
+    for bundle in bundles:
+        click.echo(f"  tailrace reduce {shlex.quote(str(bundle))} -o -")
+    click.echo("  tailrace serve")
+
+
+@main.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    help="Where to write it; - prints.  [default: BUNDLE/state.json]",
+)
+def reduce(bundle: Path, output: str | None) -> None:
+    """Replay BUNDLE and write the state that it adds up to."""
+    from reducer import NotABundle, reduce_bundle, state_bytes
+    from tracing.events import STATE_NAME
+
+    try:
+        state = state_bytes(reduce_bundle(bundle))
+    except NotABundle as error:
+        _fail(EXIT_DAMAGE, [str(error)])
+    except OSError as error:
+        _fail(EXIT_DAMAGE, [f"{bundle}: cannot be read: {error.strerror}"])
+    if output == "-":
+        click.echo(state, nl=False)
+        return
+    path = bundle / STATE_NAME if output is None else Path(output)
+    try:
+        _write_whole(path, state)
+    except OSError as error:
+        _fail(EXIT_DAMAGE, [f"{path}: cannot be written: {error.strerror}"])
+
+
+@main.command()
+@_config
+@_trace_dir
+def recover(config: Path | None, **flags: str | None) -> None:
+    """Seal the bundles that a crash left open."""
+    settings = _settings(flags, config)
+    from tracing.recovery import recover as seal_dead_bundles
+
+    for sealed in seal_dead_bundles(settings.trace_dir):
+        calls = "1 call" if sealed.calls_aborted == 1 else f"{sealed.calls_aborted} calls"
+        click.echo(
+            f"{sealed.bundle}: sealed, {calls} aborted, {sealed.torn_bytes} torn bytes set aside"
+        )
+
+
+def _settings(
+    flags: Mapping[str, str | None], config: Path | None, fallback: "Layer | None" = None
+) -> "Settings":
+    """The settings of this run; prints what is wrong with them and exits, if anything is."""
+    from proxy.settings_sources import SettingsError, load_settings, settings_warnings
+
+    for warning in settings_warnings():
+        click.echo(f"tailrace: warning: {warning}", err=True)
+    try:
+        return load_settings(flags, config, fallback=fallback)
+    except SettingsError as error:
+        _fail(EXIT_USAGE, error.problems)
+
+
+def _print_calls(bundles: Iterable[Path], *, stderr: bool) -> None:
+    """Print what the calls of these bundles came to; to stderr where stdout is a command's."""
+    from rich.console import Console
+
+    from viewer.summary import call_summaries, print_summary
+
+    print_summary(call_summaries(bundles), Console(stderr=stderr))
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file that others see whole or not at all, readable by its owner only."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _fail(exit_code: int, problems: Iterable[str]) -> NoReturn:
+    for problem in problems:
+        click.echo(f"tailrace: {problem}", err=True)
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main(prog_name="tailrace")
