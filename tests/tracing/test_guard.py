@@ -1,0 +1,71 @@
+"""A trace that fails never reaches the relay."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.recording import request_head
+from tracing.call import Waits
+from tracing.guard import GuardedTrace
+from tracing.interface import NULL_TRACE, NullRecorder, Trace
+from tracing.scope import Scope
+from tracing.terminal import TransportEnd
+
+METHODS: dict[str, Callable[[Trace], None]] = {
+    "request_piece": lambda trace: trace.request_piece(b"x"),
+    "request_ended": lambda trace: trace.request_ended(),
+    "response_started": lambda trace: trace.response_started(200, ()),
+    "response_piece": lambda trace: trace.response_piece(b"x"),
+    "ended": lambda trace: trace.ended(TransportEnd.EOF, None, Waits()),
+}
+
+
+class Fragile:
+    """A trace that notes its methods' names, and fails in one of them."""
+
+    def __init__(self, fails_in: str) -> None:
+        self.called: list[str] = []
+        self._fails_in = fails_in
+
+    def __getattr__(self, name: str) -> Any:
+        def method(*_: object) -> None:
+            self.called.append(name)
+            if name == self._fails_in:
+                raise RuntimeError(name)
+
+        return method
+
+
+@pytest.mark.parametrize("fails_in", METHODS)
+def test_first_failure_is_the_last_call(fails_in: str) -> None:
+    """Whichever method fails, it raises nothing, it is told once, and the trace is let go."""
+    trace, errors = Fragile(fails_in), list[Exception]()
+    guarded = GuardedTrace(trace, errors.append)
+    for _ in range(2):
+        for method in METHODS.values():
+            method(guarded)
+    names = list(METHODS)
+    assert trace.called == names[: names.index(fails_in) + 1]
+    assert [str(error) for error in errors] == [fails_in]
+
+
+def test_passes_everything_on() -> None:
+    """A trace that works gets every call."""
+    trace, errors = Fragile("nothing"), list[Exception]()
+    guarded = GuardedTrace(trace, errors.append)
+    for method in METHODS.values():
+        method(guarded)
+    assert trace.called == list(METHODS)
+    assert errors == []
+
+
+def test_null_recorder_records_nothing() -> None:
+    """Where nothing is traced, the handles take all there is and do nothing."""
+    recorder = NullRecorder()
+    trace = recorder.begin(request_head(scope=Scope.CALL))
+    assert trace is NULL_TRACE
+    for method in METHODS.values():
+        method(trace)
+    assert recorder.lost() == {}
+    assert recorder.close(1.0)
