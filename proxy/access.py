@@ -14,7 +14,7 @@ from tracing.redaction import RawHeaders
 from .errors import Refusal
 
 _DOT_SEGMENTS = frozenset({".", ".."})
-_HTTP_1_0 = (1, 0)
+_HTTP_1_1 = (1, 1)
 
 
 def refuse(
@@ -49,7 +49,7 @@ def _refuse_target(method: str, target: str) -> Refusal | None:
     if not target.startswith("/"):
         message = "the request target must be a path: this is no forward proxy"
         return Refusal(status=400, code="bad_request_target", message=message)
-    path = target.partition("?")[0]
+    path = re.split("[?#]", target, maxsplit=1)[0]
     if path.startswith("//"):
         message = "the request target must not begin with two slashes"
         return Refusal(status=400, code="bad_request_target", message=message)
@@ -65,8 +65,8 @@ def _refuse_framing(version: tuple[int, int], headers: RawHeaders) -> Refusal | 
     codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
     if not codings:
         return None
-    if tuple(version) == _HTTP_1_0:
-        message = "Transfer-Encoding is not for HTTP/1.0"
+    if tuple(version) != _HTTP_1_1:
+        message = "Transfer-Encoding is for HTTP/1.1 alone"
         return Refusal(status=400, code="bad_framing", message=message)
     if len(codings) > 1 or codings[0].strip().lower() != b"chunked":
         message = "chunked is the only transfer coding that is relayed"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from .upstream import Upstream
 OWN_PREFIX = "/-/"
 _BASE_SEGMENT = "/v1"
 _BASE_SEGMENTS_MAX = 2
+_HTTP_1_1 = (1, 1)
 _CALL_SCOPES = frozenset({Scope.CALL, Scope.COMPACTION})
 
 
@@ -78,16 +79,30 @@ class App:
         self._is_draining = True
         for connection in connections:
             if connection not in self._busy and isinstance(connection, DownstreamProtocol):
-                connection.close()
+                connection.force_close()
 
-    async def finish(self, grace: float) -> None:
-        """Let open exchanges end for ``grace`` seconds, then end them as cancelled."""
-        if self._open:
-            await asyncio.wait(self._open, timeout=grace)
+    async def finish(
+        self, grace: float, hurry: asyncio.Event, connections_closed: Coroutine[Any, Any, None]
+    ) -> None:
+        """Let open exchanges end for ``grace`` seconds, then end them as cancelled.
+
+        ``hurry`` ends the grace. A response has ended when its client has it all, and so its
+        connection was closed.
+        """
+        hurried = asyncio.create_task(hurry.wait())
+        ended = asyncio.create_task(self._all_ended(connections_closed))
+        await asyncio.wait({hurried, ended}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        ended.cancel()
         self._is_stopping = True
         for task in self._open:
             task.cancel()
         if self._open:
+            await asyncio.wait(self._open)
+
+    async def _all_ended(self, connections_closed: Coroutine[Any, Any, None]) -> None:
+        await connections_closed
+        while self._open:
             await asyncio.wait(self._open)
 
     async def _forward(self, request: web.BaseRequest, target: str) -> web.StreamResponse:
@@ -107,7 +122,10 @@ class App:
         forwarding = Forwarding(request, upstream_path(target), trace)
         with self._opened(protocol):
             try:
-                return await forwarding.run(self._upstream, keep_alive=not self._is_draining)
+                response = await forwarding.run(self._upstream, keep_alive=not self._is_draining)
+                if self._is_draining:
+                    response.force_close()
+                return response
             except asyncio.CancelledError:
                 stopping = self._is_stopping
                 forwarding.cut(TransportEnd.SHUTDOWN if stopping else TransportEnd.CLIENT_CLOSED)
@@ -222,7 +240,7 @@ def _refuse_upgrade(headers: RawHeaders) -> Refusal | None:
 def _answer_expect(request: web.BaseRequest) -> Refusal | None:
     """Ask for the body, as aiohttp's own router would (RFC 9110, 10.1.1)."""
     expected = request.headers.get("Expect")
-    if expected is None:
+    if expected is None or request.version < _HTTP_1_1:
         return None
     if expected.lower() != "100-continue":
         message = "100-continue is the only expectation that is understood"

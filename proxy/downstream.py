@@ -7,10 +7,10 @@ import asyncio
 import itertools
 from typing import Any
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import StreamWriter
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from .errors import error_response
 
@@ -23,11 +23,31 @@ _TOO_MANY_CONNECTIONS = (
 class DownstreamProtocol(RequestHandler):
     """One connection from a client."""
 
-    __slots__ = ("connection_id",)
+    __slots__ = ("_body", "connection_id")
 
     def __init__(self, connection_id: str, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self.connection_id = connection_id
+        self._body = EMPTY_PAYLOAD
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        super().data_received(data)
+        self._tell_if_broken()
+
+    def begin_body(self, body: StreamReader) -> None:
+        """Note the body of the request that is handled from now on."""
+        self._body = body
+        self._tell_if_broken()
+
+    def _tell_if_broken(self) -> None:
+        """Fail a body that was broken off by what cannot be parsed.
+
+        aiohttp queues the error behind the request, whose handler would wait for its body forever.
+        """
+        is_broken = self._messages and isinstance(self._messages[-1][0], _ErrInfo)
+        if is_broken and not self._body.is_eof():
+            self._body.set_exception(RequestPayloadError("malformed"))
 
     def handle_error(
         self,
@@ -59,13 +79,43 @@ class DownstreamServer(web.Server):
         self._connections_max = connections_max
         self._protocol_settings = protocol_settings
         self._numbers = itertools.count(1)
+        self._alive: set[RequestHandler] = set()
+        self._all_gone: asyncio.Event | None = None
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Take a connection, or answer 503 at once where there are too many."""
         super().connection_made(handler, transport)
-        if self._connections_max and len(self._connections) > self._connections_max:
+        self._alive.add(handler)
+        if self._all_gone is not None:
+            transport.close()
+        elif self._connections_max and len(self._connections) > self._connections_max:
             transport.write(_TOO_MANY_CONNECTIONS)
             transport.close()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Note that a connection has ended, and that its client has all that was sent on it."""
+        super().connection_lost(handler, exc)
+        self._alive.discard(handler)
+        if self._all_gone is not None and not self._alive:
+            self._all_gone.set()
+
+    async def connections_closed(self) -> None:
+        """Wait until every connection has ended; one that comes meanwhile is closed at once."""
+        self._all_gone = asyncio.Event()
+        if self._alive:
+            await self._all_gone.wait()
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        assert isinstance(protocol, DownstreamProtocol)
+        protocol.begin_body(payload)
+        return super()._make_request(message, payload, protocol, writer, task)
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of a new connection."""

@@ -6,7 +6,7 @@ It tells the trace what it sees, and never waits for it.
 import time
 from typing import Literal
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, web
 
 from tracing.call import Waits
 from tracing.interface import Trace
@@ -49,11 +49,10 @@ class Forwarding:
             response = _response_to(self._request, head, keep_alive=keep_alive)
             await self._relay_body(exchange, response)
         except UpstreamError as error:
-            self.end, self.end_text = error.end, str(error)
-            if response is not None:
-                response.cut_off(self._request)
-                return response
-            return self._own_error(error)
+            self._note_failure(error)
+            if response is None:
+                return self._own_error(error)
+            response.cut_off(self._request)
         except ConnectionError:
             # A write found the client gone before its disconnect was told.
             assert response is not None
@@ -71,7 +70,8 @@ class Forwarding:
             async for data in exchange.pieces():
                 self._trace.response_piece(data)
         except UpstreamError as error:
-            self.end, self.end_text = error.end, str(error)
+            # The client's leaving came first, and stays how the exchange ended.
+            self.end_text = f"client disconnected, then {error}"
 
     @property
     def may_drain(self) -> bool:
@@ -85,8 +85,13 @@ class Forwarding:
     def close(self) -> None:
         """Close or give back the connection to upstream, then tell the trace of the end."""
         # Upstream first: its closing is what ends generation, and so its cost.
-        if self._exchange is not None:
+        if self._exchange is None:
+            self._note_unsent()
+        else:
             self._exchange.end()
+            # What came from upstream was seen, also where no client was left to take it.
+            for data in self._exchange.unread():
+                self._trace.response_piece(data)
         waits = Waits(upstream_ns=self._upstream_ns, client_ns=self._client_ns)
         self._trace.ended(self.end, self.end_text, waits)
 
@@ -96,7 +101,7 @@ class Forwarding:
         head = request_head(
             method=request.method,
             target=upstream.target(self._target),
-            host=upstream.host,
+            own_fields=upstream.own_fields,
             headers=request.raw_headers,
             is_chunked=is_chunked,
         )
@@ -133,12 +138,32 @@ class Forwarding:
             self._client_ns += waiting_ns - came_ns
         await response.write_eof()
 
+    def _note_unsent(self) -> None:
+        """Tell the trace what came of a request for which no connection was made."""
+        body = self._request.content
+        # The public way would raise where the client has left meanwhile.
+        if body is not EMPTY_PAYLOAD and (data := body._read_nowait(-1)):
+            self._trace.request_piece(data)
+        if body.is_eof():
+            self._trace.request_ended()
+
+    def _note_failure(self, error: UpstreamError) -> None:
+        if self._request_is_malformed():
+            self.end, self.end_text = TransportEnd.CLIENT_CLOSED, "the request's body is malformed"
+        else:
+            self.end, self.end_text = error.end, str(error)
+
+    def _request_is_malformed(self) -> bool:
+        return self._exchange is not None and self._exchange.request_failure is not None
+
     def _own_error(self, error: UpstreamError) -> web.Response:
-        if self._exchange is None or self._exchange.request_failure is None:
-            return upstream_error_response(error)
-        self.end, self.end_text = TransportEnd.CLIENT_CLOSED, "the request's body is malformed"
-        message = "the request's body is not framed as its head says"
-        return refusal_response(Refusal(status=400, code="bad_body", message=message))
+        if self._request_is_malformed():
+            message = "the request's body is not framed as its head says"
+            response = refusal_response(Refusal(status=400, code="bad_body", message=message))
+        else:
+            response = upstream_error_response(error)
+        self.status = response.status
+        return response
 
 
 def _response_to(

@@ -36,11 +36,20 @@ class Framing(Enum):
 
 
 def request_head(
-    *, method: str, target: bytes, host: bytes, headers: RawHeaders, is_chunked: bool
+    *,
+    method: str,
+    target: bytes,
+    own_fields: RawHeaders,
+    headers: RawHeaders,
+    is_chunked: bool,
 ) -> bytes:
-    """Return the head that goes upstream: the client's fields, without those of its connection."""
+    """Return the head that goes upstream: the client's fields, without those of its connection.
+
+    ``own_fields`` are the proxy's own: Host, before all others.
+    """
     dropped = _HOP_BY_HOP | _REQUEST_ONLY | _named_by_connection(headers)
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), target), b"Host: " + host]
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
+    lines += _field_lines(own_fields, frozenset())
     lines += _field_lines(headers, dropped)
     if is_chunked:
         lines.append(b"Transfer-Encoding: chunked")

@@ -59,10 +59,12 @@ class RunningProxy:
 
 
 @asynccontextmanager
-async def running_proxy(settings: Settings) -> AsyncIterator[RunningProxy]:
+async def running_proxy(
+    settings: Settings, hurry: asyncio.Event | None = None
+) -> AsyncIterator[RunningProxy]:
     """Listen while the context is open. At its end exchanges finish and everything is recorded.
 
-    Raises CannotServeError.
+    Setting ``hurry`` ends the time that exchanges are given to finish. Raises CannotServeError.
     """
     _require_c_parser()
     _raise_descriptor_limit()
@@ -100,7 +102,9 @@ async def running_proxy(settings: Settings) -> AsyncIterator[RunningProxy]:
         if listener is not None:
             listener.close()
         app.begin_draining(server.connections)
-        await app.finish(settings.shutdown_grace)
+        await app.finish(
+            settings.shutdown_grace, hurry or asyncio.Event(), server.connections_closed()
+        )
         await server.shutdown(timeout=1.0)
         await upstream.close()
         if not await asyncio.to_thread(recorder.close, RECORDER_CLOSE_SECONDS):
@@ -121,11 +125,17 @@ def serve(settings: Settings, screen: TextIO) -> int:
 
 
 async def _serve(settings: Settings, screen: TextIO) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with running_proxy(settings) as proxy:
+        loop.add_signal_handler(number, on_signal)
+    async with running_proxy(settings, hurry) as proxy:
         screen.write(start_screen(proxy, settings))
         screen.flush()
         await stop.wait()

@@ -11,9 +11,11 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import aiohttp
-from aiohttp import StreamReader, http
+from aiohttp import StreamReader, hdrs, http
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
@@ -26,6 +28,7 @@ from .errors import (
     UpstreamConnectError,
     UpstreamConnectTimeoutError,
     UpstreamDisconnectedError,
+    UpstreamError,
     UpstreamIdleTimeoutError,
     UpstreamProtocolError,
 )
@@ -37,6 +40,7 @@ a close is answered with an error and never sent again."""
 HEADERS_MAX = 1024
 """Fields in a response head. aiohttp's default of 128 is fewer than some gateways send."""
 
+_CODING = hdrs.TRANSFER_ENCODING
 _INFORMATIONAL = range(100, 200)
 _SWITCHING_PROTOCOLS = 101
 
@@ -83,17 +87,19 @@ class Upstream:
         self._connector = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls(settings.ca_file)
         )
+        loop = asyncio.get_running_loop()
+        self._connector._factory = partial(_new_protocol, loop)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout)
         # The pool asks a request where to connect; one stands for all, since all go to one place.
-        self._destination = ClientRequest(
-            "GET", self._base, loop=asyncio.get_running_loop(), proxy=settings.proxy
-        )
-        self.host = _host_field(self._base)
+        self._destination = ClientRequest("GET", self._base, loop=loop, proxy=settings.proxy)
+        self.own_fields = _own_fields(self._base, settings.proxy)
 
     def target(self, path_and_query: str) -> bytes:
         """Return the request target: the base URL's path, then what the client asked for."""
         raw = path_and_query.encode(errors="surrogateescape")
         target = self._base.raw_path.rstrip("/").encode() + raw
+        if not target.startswith(b"/"):
+            target = b"/" + target
         if self._settings.proxy is not None and self._base.scheme == "http":
             return str(self._base.origin()).encode() + target
         return target
@@ -109,17 +115,68 @@ class Upstream:
         await self._connector.close()
 
 
+class _UpstreamProtocol(ResponseHandler):
+    """aiohttp's side of a connection, with what it does not tell of a broken body."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.was_reset = False
+        """How a body ended that only the connection's end ends."""
+        self._awaits_body = True
+        self._is_resting = False
+
+    def rest(self) -> None:
+        """Get ready to be kept: whatever upstream says from now on, it says unasked."""
+        self._is_resting = self._awaits_body = True
+
+    def set_response_params(self, **params: Any) -> None:
+        """Get ready for the next response."""
+        self._awaits_body, self._is_resting = True, False
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what upstream sent."""
+        if self._awaits_body:
+            if self._is_resting:
+                # A 408 for being idle, say: it would be taken for the next request's answer.
+                self.close()
+                return
+            # In one piece with a chunk that is none, aiohttp would forget the head and the body.
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 <= end < len(data):
+                self._awaits_body = False
+                super().data_received(data[:end])
+                data = data[end:]
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.was_reset = exc is not None
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        if exc_cause is None:
+            super().set_exception(exc)
+        else:
+            super().set_exception(exc, exc_cause)
+        # aiohttp tells of a chunk that is none to who waits for a head alone: a body would hang.
+        body = self._payload
+        if isinstance(exc, http.HttpProcessingError) and body is not None and not body.is_eof():
+            body.set_exception(exc)
+
+
+def _new_protocol(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _UpstreamProtocol(loop)
+
+
 class UpstreamExchange:
     """One request and its response, on one connection."""
 
     def __init__(self, connection: Connection, settings: UpstreamSettings) -> None:
         protocol = connection.protocol
-        assert protocol is not None
+        assert isinstance(protocol, _UpstreamProtocol)
         self._connection = connection
         self._settings = settings
-        self._protocol: ResponseHandler = protocol
-        # Made now, so that it tells later how a body that only the close ends was closed.
-        self._closed = protocol.closed
+        self._protocol = protocol
         self._content: StreamReader = aiohttp.EMPTY_PAYLOAD
         self._upload: asyncio.Task[None] | None = None
         self._is_whole = False
@@ -185,8 +242,12 @@ class UpstreamExchange:
         with self._mapped_head_errors():
             while True:
                 message, content = await self._protocol.read()
-                if message.code not in _INFORMATIONAL or message.code == _SWITCHING_PROTOCOLS:
+                if message.code == _SWITCHING_PROTOCOLS:
+                    raise UpstreamProtocolError("upstream switched protocols, which nobody asked")
+                if message.code not in _INFORMATIONAL:
                     break
+        if any(coding.lower() != "chunked" for coding in message.headers.getall(_CODING, ())):
+            raise UpstreamProtocolError("upstream coded its body for the transfer, unasked")
         self._content = content
         return UpstreamHead(
             status=message.code,
@@ -204,19 +265,23 @@ class UpstreamExchange:
         while True:
             try:
                 data = await content.readany()
-            except aiohttp.SocketTimeoutError as error:
-                raise self._idle_timeout() from error
-            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
+            except (aiohttp.ClientError, http.HttpProcessingError, OSError) as error:
                 # What came before the cut was buffered with it, and belongs to the client.
-                if rest := content._read_nowait(-1):
+                for rest in self.unread():
                     yield rest
-                raise UpstreamDisconnectedError("upstream cut the response short") from error
+                raise self._broken_body(error) from error
             if not data:
                 break
             yield data
-        if self._was_reset():
+        if self._protocol.was_reset:
             raise UpstreamDisconnectedError("upstream reset the connection")
         self._is_whole = True
+
+    def unread(self) -> Iterator[bytes]:
+        """Give what came of the body and was not asked for yet, whatever came after it."""
+        if self._content is not aiohttp.EMPTY_PAYLOAD:
+            while data := self._content._read_nowait(-1):
+                yield data
 
     def end(self) -> None:
         """Give the connection back to the pool if the exchange is whole, else close it."""
@@ -227,14 +292,19 @@ class UpstreamExchange:
         elif upload is not None and upload.exception() is not None:
             self._is_whole = False
         if self._is_whole:
+            self._protocol.rest()
             self._connection.release()
         else:
             self._connection.close()
 
-    def _was_reset(self) -> bool:
-        """Tell a body that ends with the connection from one that a reset cut short."""
-        closed = self._closed
-        return closed is not None and closed.done() and closed.exception() is not None
+    def _broken_body(self, error: Exception) -> UpstreamError:
+        match error:
+            case aiohttp.SocketTimeoutError():
+                return self._idle_timeout()
+            case http.HttpProcessingError():
+                return UpstreamProtocolError("upstream sent a body that is not framed as it says")
+            case _:
+                return UpstreamDisconnectedError("upstream cut the response short")
 
     def _idle_timeout(self) -> UpstreamIdleTimeoutError:
         return UpstreamIdleTimeoutError(
@@ -277,6 +347,12 @@ def _tls(ca_file: str | None) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=ca_file) if ca_file else True
 
 
-def _host_field(base: URL) -> bytes:
+def _own_fields(base: URL, proxy: URL | None) -> RawHeaders:
+    """Return the fields that name upstream, and where a proxy is asked for it, who asks."""
     host = base.host_subcomponent or ""
-    return (host if base.is_default_port() else f"{host}:{base.port}").encode()
+    host_field = (b"Host", (host if base.is_default_port() else f"{host}:{base.port}").encode())
+    # Through a tunnel (https) only the proxy itself is told: aiohttp does it.
+    login = aiohttp.BasicAuth.from_url(proxy) if proxy and base.scheme == "http" else None
+    if login is None:
+        return (host_field,)
+    return (host_field, (hdrs.PROXY_AUTHORIZATION.encode(), login.encode().encode()))

@@ -115,7 +115,8 @@ def _read_body(observer: ResponseObserver, http_status: int) -> Answer:
         case {"status": str(status)} if status in _WORD_OF_STATUS:
             return _of_response(_WORD_OF_STATUS[status], body, observer, [])
         case _:
-            text = f"http {http_status}: the answer is no response object"
+            what = "could not be kept" if observer.lost_bytes else "is no response object"
+            text = f"http {http_status}: the answer {what}"
             word = ProtocolWord.ERROR if body is not None else ProtocolWord.NONE
             return Answer(word=word, text=text, body=body)
 
@@ -140,7 +141,7 @@ def _parse(data: bytes | None) -> Any:
 
 
 def _has_item(event: object) -> bool:
-    return isinstance(event, dict) and "item" in event
+    return isinstance(event, dict) and isinstance(event.get("item"), dict)
 
 
 def _response_text(word: ProtocolWord, response: Mapping[str, Any]) -> str | None:

@@ -46,9 +46,15 @@ class Appender:
         """Read what was written before. Raises OSError."""
         return os.pread(self._fd, size, offset)
 
-    def is_unlinked(self) -> bool:
-        """Tell whether the file was deleted under us: writes would go nowhere, without an error."""
-        return os.fstat(self._fd).st_nlink == 0
+    def is_gone(self) -> bool:
+        """Tell whether the file was deleted or moved under us: writes would miss its place.
+
+        Raises OSError where that cannot be told.
+        """
+        try:
+            return not os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
 
     def close(self) -> None:
         """Close the file; what is still buffered is lost."""

@@ -24,6 +24,7 @@ from .events import (
     STREAMS_NAME,
     PayloadKind,
 )
+from .json_masking import mask_event
 from .masking import mask
 
 JsonObject = Mapping[str, Any]
@@ -108,9 +109,17 @@ class BundleWriter:
         turn_id: str | None = None,
         secrets: Sequence[bytes] = (),
     ) -> None:
-        """Buffer an event, with ``secrets`` masked wherever they stand in it."""
+        """Buffer an event, with ``secrets`` masked wherever they stand in its payload."""
         self._sequence += 1
-        line = event_line(
+        line = self._line(payload, at_unix_ms, thread_id, turn_id)
+        if mask(line, secrets) != line:
+            line = self._line(mask_event(payload, secrets), at_unix_ms, thread_id, turn_id)
+        self._log.append(line + b"\n")
+
+    def _line(
+        self, payload: JsonObject, at_unix_ms: int, thread_id: str | None, turn_id: str | None
+    ) -> bytes:
+        return event_line(
             payload,
             sequence=self._sequence,
             at_unix_ms=at_unix_ms,
@@ -118,7 +127,6 @@ class BundleWriter:
             thread_id=thread_id,
             turn_id=turn_id,
         )
-        self._log.append(mask_json(line, secrets) + b"\n")
 
     def flush(self) -> None:
         """Write what is buffered, captures first, since events cite them. Raises OSError."""
@@ -126,8 +134,8 @@ class BundleWriter:
         self._log.flush()
 
     def is_deleted(self) -> bool:
-        """Tell whether somebody deleted the bundle under us."""
-        return self._log.is_unlinked() or self.capture.is_unlinked()
+        """Tell whether somebody deleted the bundle under us, or moved it. Raises OSError."""
+        return self._log.is_gone() or self.capture.is_gone()
 
     def close(self) -> None:
         """Close the files and free the lock; what is still buffered is lost."""
@@ -168,41 +176,11 @@ def event_line(
     )
 
 
-def mask_json(data: bytes, secrets: Sequence[bytes]) -> bytes:
-    """Mask ``secrets`` in JSON so that it stays JSON, even where one was all digits."""
-    masked = mask(data, secrets)
-    if masked == data:
-        return data
-    try:
-        strict_json.loads_strict(masked)
-    except strict_json.NotStrictJson:
-        return strict_json.dumps(_mask_value(strict_json.loads_lenient(data), secrets))
-    return masked
-
-
-def _mask_value(value: object, secrets: Sequence[bytes]) -> object:
-    match value:
-        case dict():
-            return {_mask_text(k, secrets): _mask_value(v, secrets) for k, v in value.items()}
-        case list():
-            return [_mask_value(item, secrets) for item in value]
-        case str():
-            return _mask_text(value, secrets)
-        case int() | float() if not isinstance(value, bool):
-            text = str(value)
-            masked = _mask_text(text, secrets)
-            return value if masked == text else masked
-        case _:
-            return value
-
-
-def _mask_text(text: str, secrets: Sequence[bytes]) -> str:
-    return mask(text.encode(errors="surrogatepass"), secrets).decode(errors="replace")
-
-
 def write_file(path: Path, data: bytes) -> None:
-    """Write a new file whole, or leave none. Raises OSError."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Write a file whole, or leave none. Raises OSError, and can then be called again."""
+    # Not O_EXCL: a disk that refused the write may have refused to remove what came of it, too.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600)
     try:
         view = memoryview(data)
         while view:
@@ -222,6 +200,10 @@ def _write_locked(path: Path, data: bytes) -> int:
     unnamed = path.with_suffix(".tmp")
     write_file(unnamed, data)
     fd = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    unnamed.rename(path)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unnamed.rename(path)
+    except OSError:
+        os.close(fd)
+        raise
     return fd

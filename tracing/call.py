@@ -7,7 +7,7 @@ one monotonic clock elsewhere.
 from dataclasses import dataclass
 from uuid import UUID
 
-from .capture import Kind
+from .capture import Direction, Kind
 from .observer import ResponseObserver
 from .redaction import RawHeaders
 from .scope import Scope
@@ -35,6 +35,19 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketCall:
+    """What is particular to a call on a WebSocket: its lane, and the handshake of the socket.
+
+    ``has_request`` is False for the successor that a steer makes upstream start by itself.
+    """
+
+    stream_id: str | None
+    has_request: bool
+    handshake_status: int
+    handshake_headers: RawHeaders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted:
     """A request whose body has come, or will not come any further.
 
@@ -48,16 +61,31 @@ class CallStarted:
     body_bytes: int
     kept_bytes: int
     is_whole: bool
+    socket: SocketCall | None = None
+
+
+PIECE_OVERHEAD_BYTES = 256
+"""What a piece that waits for the disk takes beside its data: the objects, and later the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceSeen:
-    """A piece for the capture, decoded where it was encoded."""
+    """A piece for the capture, decoded where it was encoded.
+
+    ``headers`` is set for a head: all of them as they came, since some hold secrets.
+    """
 
     call_id: UUID
     kind: Kind
     at_unix_ns: int
     data: bytes
+    direction: Direction = Direction.DOWN
+    headers: RawHeaders = ()
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that it takes while it waits."""
+        return len(self.data) + PIECE_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +127,14 @@ class ExchangeEnded:
     bytes_down: int
 
 
-Operation = CallStarted | PieceSeen | CallEnded | ExchangeEnded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketEnded:
+    """The end of a WebSocket, after that of all its calls."""
+
+    connection_id: str
+
+
+Operation = CallStarted | PieceSeen | CallEnded | ExchangeEnded | SocketEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class Kind(IntEnum):
     """A response head: JSON with ``status`` and ``headers``, the kept ones."""
     BODY = 2
     """Bytes of a body, decoded where they were encoded."""
+    MESSAGE = 3
+    """A WebSocket text message, whole and decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,9 @@ class CaptureWriter:
             if piece is not None:
                 yield piece
 
-    def is_unlinked(self) -> bool:
-        """Tell whether the segment was deleted under us."""
-        return self._segment.is_unlinked()
+    def is_gone(self) -> bool:
+        """Tell whether the segment was deleted or moved under us. Raises OSError."""
+        return self._segment.is_gone()
 
     def close(self) -> None:
         """Close the segment."""

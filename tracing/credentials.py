@@ -11,6 +11,9 @@ from urllib.parse import unquote, unquote_plus
 
 REDACTED = "[redacted]"
 
+TOKEN_CHARS_MIN = 20
+"""A user name this long is a token as well: GitHub takes `https://<token>:x-oauth-basic@`."""
+
 _SECRET_WORDS = frozenset(
     {
         "apikey",
@@ -106,12 +109,16 @@ def _without_credentials(url: str, secrets: list[str], *, user_is_secret: bool) 
     authority = _AUTHORITY.match(url)
     assert authority is not None, "the pattern matches the empty string"
     userinfo, at, host = authority[0].rpartition("@")
-    rest = _without_parameters(url[authority.end() :], secrets)
     user, colon, password = userinfo.partition(":")
+    rest = url[authority.end() :]
     if not at or userinfo == REDACTED or not (password or (user and user_is_secret)):
-        return authority[0] + rest
-    secrets += [userinfo, password] if colon and password else [userinfo]
-    return f"{REDACTED}@{host}{rest}"
+        return authority[0] + _without_parameters(rest, secrets)
+    secrets.append(userinfo)
+    if password:
+        secrets.append(password)
+    if colon and (not password or len(user) >= TOKEN_CHARS_MIN):
+        secrets.append(user)
+    return f"{REDACTED}@{host}{_without_parameters(rest, secrets)}"
 
 
 def _without_parameters(text: str, secrets: list[str]) -> str:

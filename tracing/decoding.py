@@ -158,8 +158,6 @@ class _Deflate:
             # RFC 1950 section 2.2: the low four bits of the first byte, and a checksum of the two.
             is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
             self._inflater = zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
-        if self._inflater.eof and data:
-            raise DecodeError("data after the end of the encoded data")
         yield from _inflated(self._inflater, data)
         if self._inflater.unused_data:
             raise DecodeError("data after the end of the encoded data")
@@ -186,9 +184,11 @@ class _Brotli:
         return bool(self._decompressor.is_finished())
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        yield self._decompressor.process(data, output_buffer_limit=STEP_BYTES)
-        while not self._decompressor.can_accept_more_data():
-            yield self._decompressor.process(b"", output_buffer_limit=STEP_BYTES)
+        piece = self._decompressor.process(data, output_buffer_limit=STEP_BYTES)
+        # An empty piece ends it: only then has the decompressor seen the end, if it is there.
+        while piece:
+            yield piece
+            piece = self._decompressor.process(b"", output_buffer_limit=STEP_BYTES)
 
 
 class _Zstd:

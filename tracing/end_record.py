@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .answer import Answer, partial_items, read_answer
-from .bundle_writer import mask_json
 from .call import CallEnded, CallSummary
 from .capture import Kind, Piece
+from .json_masking import mask_json, mask_text
 from .observer import ResponseObserver
 from .open_call import OpenCall
 from .redaction import RawHeaders, kept_headers
@@ -208,6 +208,8 @@ def _notes(ended: CallEnded) -> list[str]:
     notes = []
     if ended.observer is not None and ended.observer.unterminated_event:
         notes.append("unterminated_final_event")
+    if ended.observer is not None and ended.observer.lost_events:
+        notes.append(f"larger than what is kept of an event: {ended.observer.lost_events}")
     if ended.decode_error is not None:
         notes.append(f"not decoded: {ended.decode_error}")
     return notes
@@ -221,13 +223,18 @@ def _summary(
     request_id: str | None,
 ) -> CallSummary:
     first_ns = ended.observer.first_event_ns if ended.observer else None
+
+    def masked(text: str | None) -> str | None:
+        # Upstream may repeat a secret: in an error's message, or in an id made from a client's.
+        return None if text is None else mask_text(text, call.secrets)
+
     return CallSummary(
         call_id=call.call_id,
         terminal=terminal.type.removeprefix("inference_"),
-        text=terminal.text,
+        text=masked(terminal.text),
         model=call.model,
-        response_id=answer.response_id,
-        upstream_request_id=request_id,
+        response_id=masked(answer.response_id),
+        upstream_request_id=masked(request_id),
         http_status=ended.http_status,
         path=call.head.path,
         duration_ms=_ms(ended.ended_ns - ended.arrived_ns),

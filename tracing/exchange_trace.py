@@ -8,7 +8,15 @@ from uuid import UUID
 
 import orjson
 
-from .call import CallEnded, CallStarted, ExchangeEnded, Operation, PieceSeen, RequestHead, Waits
+from .call import (
+    CallEnded,
+    CallStarted,
+    ExchangeEnded,
+    Operation,
+    PieceSeen,
+    RequestHead,
+    Waits,
+)
 from .capture import Kind
 from .decoding import DecodeError, Decoder, decoder_for
 from .observer import ResponseObserver
@@ -103,18 +111,18 @@ class CallTrace:
         self._status = status
         self._headers = headers
         self._headers_ns = time.monotonic_ns()
-        content_type, encoding = _body_headers(headers)
         self._observer = ResponseObserver(
-            is_stream=status in _OK and content_type.startswith(b"text/event-stream"),
+            is_stream=is_stream_head(status, headers),
             event_bytes_max=self._queue.event_bytes_max,
             reserve=self._queue.reserve,
         )
         try:
+            encoding = _field(headers, b"content-encoding")
             self._decoder = decoder_for(encoding, self._queue.decoded_bytes_max)
         except DecodeError as error:
             self._decode_error = str(error)
         kept = {"status": status, "headers": kept_headers(headers)}
-        self._capture(Kind.HEAD, orjson.dumps(kept))
+        self._capture(Kind.HEAD, orjson.dumps(kept), headers)
 
     def response_piece(self, data: bytes) -> None:
         """A piece of the response's body came, as it was on the wire."""
@@ -136,6 +144,8 @@ class CallTrace:
         self._start(is_whole=False)
         if self._observer is not None:
             self._observer.finish()
+            if self._observer.lost_bytes:
+                self._queue.count_lost("response_bytes", self._observer.lost_bytes)
         self._queue.put(
             CallEnded(
                 call_id=self._call_id,
@@ -188,16 +198,17 @@ class CallTrace:
         self._queue.count_lost("capture_bytes", len(data))
         return b""
 
-    def _capture(self, kind: Kind, data: bytes) -> None:
+    def _capture(self, kind: Kind, data: bytes, headers: RawHeaders = ()) -> None:
         if not self._queue.keeps_bodies:
             return
-        if not self._queue.reserve(len(data)):
+        piece = PieceSeen(
+            call_id=self._call_id, kind=kind, at_unix_ns=time.time_ns(), data=data, headers=headers
+        )
+        if self._queue.reserve(piece.held_bytes):
+            self._queue.put(piece)
+        else:
             self._lost_bytes += len(data)
             self._queue.count_lost("capture_bytes", len(data))
-            return
-        self._queue.put(
-            PieceSeen(call_id=self._call_id, kind=kind, at_unix_ns=time.time_ns(), data=data)
-        )
 
 
 class ExchangeTrace:
@@ -250,14 +261,13 @@ class ExchangeTrace:
         )
 
 
-def _body_headers(headers: RawHeaders) -> tuple[bytes, str | None]:
-    """Return content type, lower-case, and content encoding."""
-    content_type = b""
-    encoding: str | None = None
-    for name, value in headers:
-        match name.lower():
-            case b"content-type":
-                content_type = value.lower()
-            case b"content-encoding":
-                encoding = value.decode("latin-1")
-    return content_type, encoding
+def is_stream_head(status: int | None, headers: RawHeaders) -> bool:
+    """Tell from a response's head whether its body is a stream of events."""
+    content_type = _field(headers, b"content-type") or ""
+    return status in _OK and content_type.lower().startswith("text/event-stream")
+
+
+def _field(headers: RawHeaders, name: bytes) -> str | None:
+    """Return a field's value, of several lines as one list (RFC 9110 section 5.3)."""
+    values = [value.decode("latin-1") for header, value in headers if header.lower() == name]
+    return ", ".join(values) if values else None

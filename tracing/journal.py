@@ -7,6 +7,7 @@ it changed anything that a second attempt would change again, or it is done.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -24,6 +25,7 @@ from .call import (
 from .end_record import end_record
 from .events import PayloadKind
 from .ids import new_id
+from .json_masking import mask_text
 from .notices import exchange_payload, prewarm_payload
 from .open_call import OpenCall
 from .request import RequestRecord, read_request, stub
@@ -59,7 +61,8 @@ class JournalSettings:
 class _OpenBundle:
     writer: BundleWriter
     opened_at: float
-    threads: list[str] = field(default_factory=list)
+    threads: dict[str, None] = field(default_factory=dict)
+    """The threads that were started, in that order."""
     named_turns: dict[str, str] = field(default_factory=dict)
     open_calls: int = 0
     ends_written: bool = False
@@ -129,8 +132,9 @@ class Journal:
         )
         call_id = str(started.call_id)
         identity = request.identity
-        thread_id = identity.thread_id or self._chained_thread(request) or f"thread:{call_id}"
-        turn_id = identity.turn_id or f"turn:{call_id}"
+        named_thread_id = mask_text(identity.thread_id or "", request.secrets)
+        thread_id = named_thread_id or self._chained_thread(request) or f"thread:{call_id}"
+        turn_id = mask_text(identity.turn_id or "", request.secrets) or f"turn:{call_id}"
         call = OpenCall(started=started, request=request, thread_id=thread_id, turn_id=turn_id)
         self._begin_in_bundle(started.call_id, call, request.payload)
 
@@ -164,6 +168,7 @@ class Journal:
 
     def _end(self, ended: CallEnded) -> None:
         call, bundle = self._calls[ended.call_id]
+        call.add_response_secrets(ended.headers)
         for piece in call.finish_capture():
             call.add_offset(bundle.writer.capture.append(piece))
         bundle.writer.capture.flush()
@@ -177,7 +182,8 @@ class Journal:
         )
         at_unix_ms = ended.ended_unix_ns // 1_000_000
         if call.is_prewarm:
-            payload = dumps(prewarm_payload(call, record.answer))
+            keep_bodies = self._settings.keep_bodies
+            payload = prewarm_payload(call, record.answer, keep_bodies=keep_bodies)
             self._note(bundle, "tailrace.prewarm", payload, at_unix_ms, call)
         else:
             reference = bundle.writer.add_payload(call.response_kind, record.payload)
@@ -245,7 +251,7 @@ class Journal:
     def _start_thread(self, bundle: _OpenBundle, thread_id: str, at_unix_ms: int) -> None:
         if thread_id in bundle.threads:
             return
-        bundle.threads.append(thread_id)
+        bundle.threads[thread_id] = None
         event = {
             "type": "thread_started",
             "thread_id": thread_id,
@@ -315,13 +321,16 @@ class Journal:
     def _replace_deleted(self, bundle: _OpenBundle) -> None:
         """Go on in another bundle where somebody deleted this one. Raises OSError."""
         if self._current is bundle:
+            # It is found there again where the disk refuses another bundle.
+            self._retired.append(bundle)
             self._current = None
         for call_id, (call, holder) in list(self._calls.items()):
             if holder is bundle:
                 call.forget_capture()
                 self._begin_in_bundle(call_id, call, stub("the bundle was deleted while in use"))
-        if bundle in self._retired:
-            self._retired.remove(bundle)
+        self._retired.remove(bundle)
+        with suppress(OSError):
+            bundle.writer.flush()
         bundle.writer.close()
 
 

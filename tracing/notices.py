@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .answer import Answer
-from .bundle_writer import mask_json
 from .call import ExchangeEnded
 from .end_record import upstream_request_id
+from .json_masking import mask_json
 from .open_call import OpenCall
 from .redaction import header_secrets, kept_headers, redact_query
 from .strict_json import dumps
@@ -33,13 +33,13 @@ def exchange_payload(ended: ExchangeEnded) -> bytes:
     return mask_json(dumps(payload), (*header_secrets(ended.head.headers), *query_secrets))
 
 
-def prewarm_payload(call: OpenCall, answer: Answer) -> bytes:
+def prewarm_payload(call: OpenCall, answer: Answer, *, keep_bodies: bool) -> bytes:
     """Tell of a prewarm, which is no call: what the next call that names its id chains from."""
     payload: Mapping[str, Any] = {
         "response_id": answer.response_id,
         "previous_response_id": call.prewarm_body.get("previous_response_id"),
         "input": call.prewarm_body.get("input"),
-        "output": answer.output_items,
+        "output": answer.output_items if keep_bodies else None,
         "instructions": call.prewarm_body.get("instructions"),
         "tools": call.prewarm_body.get("tools"),
     }

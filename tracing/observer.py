@@ -20,7 +20,7 @@ TERMINAL_EVENTS = frozenset(
     }
 )
 _LIFECYCLE_EVENTS = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
-_ERROR_EVENTS = frozenset({b"error", b"response.error"})
+ERROR_EVENTS = frozenset({b"error", b"response.error"})
 _ITEM_DONE = b"response.output_item.done"
 _TEXT_DELTA = b"response.output_text.delta"
 
@@ -50,6 +50,9 @@ _LIFECYCLE_HEAD = re.compile(
 )
 _SEQUENCE_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 
+# What is kept of the last message, to tell its sequence number.
+_LAST_MESSAGE_BYTES_MAX = 4096
+
 Reserve = Callable[[int], bool]
 """Asks for bytes of memory to keep something in; False means that it must be let go."""
 
@@ -58,6 +61,8 @@ class ResponseObserver:
     """One response as it was seen. Times are nanoseconds of one monotonic clock."""
 
     __slots__ = (
+        "_last_message",
+        "_messages",
         "_reserve",
         "_scanner",
         "body",
@@ -70,6 +75,7 @@ class ResponseObserver:
         "kept_bytes",
         "last_event_ns",
         "lost_bytes",
+        "lost_events",
         "max_gap_ns",
         "piece_ns",
         "response_id",
@@ -92,22 +98,25 @@ class ResponseObserver:
         self.bytes_down = 0
         self.kept_bytes = 0
         self.lost_bytes = 0
+        self.lost_events = 0
         self.first_event_ns: int | None = None
         self.first_text_ns: int | None = None
         self.last_event_ns: int | None = None
         self.piece_ns: int | None = None
         self.max_gap_ns = 0
         self._reserve = reserve
+        self._messages = 0
+        self._last_message = b""
         self._scanner = SSEScanner(event_bytes_max, _SKIP_BEFORE_TEXT)
 
     @property
     def events(self) -> int:
         """How many events the stream has had."""
-        return self._scanner.count
+        return self._scanner.count + self._messages
 
     def last_sequence_number(self) -> int | None:
         """Return the ``sequence_number`` of the stream's last whole event, if it has one."""
-        numbers = _SEQUENCE_NUMBER.findall(self._scanner.last)
+        numbers = _SEQUENCE_NUMBER.findall(self._last_message or self._scanner.last)
         return int(numbers[0]) if numbers else None
 
     def piece(self, data: bytes, at_ns: int) -> None:
@@ -127,6 +136,18 @@ class ResponseObserver:
             if self.first_event_ns is None:
                 self.first_event_ns = at_ns
 
+    def message(self, event_type: bytes, data: bytes, at_ns: int) -> None:
+        """Note an event that came as one WebSocket message at ``at_ns``."""
+        if self.piece_ns is not None:
+            self.max_gap_ns = max(self.max_gap_ns, at_ns - self.piece_ns)
+        self.piece_ns = self.last_event_ns = at_ns
+        if self.first_event_ns is None:
+            self.first_event_ns = at_ns
+        self.bytes_down += len(data)
+        self._messages += 1
+        self._last_message = data[:_LAST_MESSAGE_BYTES_MAX]
+        self._event(event_type, data, at_ns)
+
     def finish(self) -> None:
         """Note that no more of the body comes."""
         self.unterminated_event = self._scanner.finish() is not None
@@ -137,7 +158,9 @@ class ResponseObserver:
                 self.first_text_ns = at_ns
                 self._scanner.skip = _SKIP_AFTER_TEXT
         elif event_type == _ITEM_DONE:
-            if data is not None:
+            if data is None:
+                self.lost_events += 1
+            else:
                 self._keep(self.done_items, data)
         elif event_type in _LIFECYCLE_EVENTS:
             if data is not None:
@@ -147,7 +170,8 @@ class ResponseObserver:
             if self.terminal_type is None:
                 self.terminal_type = event_type
                 self.terminal_data = self._kept(data)
-        elif event_type in _ERROR_EVENTS and self.error is None:
+                self.lost_events += data is None
+        elif event_type in ERROR_EVENTS and self.error is None:
             self.error = self._kept(data) or b""
 
     def _note_lifecycle(self, data: bytes) -> None:

@@ -5,11 +5,12 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .bundle_writer import mask_json
 from .call import CallStarted, PieceSeen
 from .capture import Direction, Kind, encode
 from .events import PayloadKind
+from .json_masking import mask_json
 from .masking import StreamMask
+from .redaction import RawHeaders, header_secrets
 from .request import RequestRecord
 from .scope import Scope
 
@@ -35,14 +36,28 @@ class OpenCall:
         self.start_proxy = request.proxy
         self.capture_lost_bytes = 0
         self._uuid = started.call_id.bytes
-        self.forget_capture()
+        self._is_capture_full = False
+        self._is_capture_cut = False
+        self._begin_capture()
 
     def add_offset(self, offset: int) -> None:
         """Note where a record of the call stands in the capture."""
         self.offsets.append(offset)
 
+    def add_response_secrets(self, headers: RawHeaders) -> None:
+        """Take the response's cookies for secrets as well."""
+        cookies = tuple(header for header in headers if header[0].lower() == b"set-cookie")
+        fresh = tuple(s for s in header_secrets(cookies) if s not in self.secrets)
+        self.secrets += fresh
+        self._mask.add(fresh)
+
     def forget_capture(self) -> None:
-        """Begin the capture anew."""
+        """Begin the capture anew: what there was of it is lost."""
+        self.capture_lost_bytes += self.kept_bytes + len(self._mask.finish())
+        self._is_capture_cut = self._is_capture_cut or self.capture_lost_bytes > 0
+        self._begin_capture()
+
+    def _begin_capture(self) -> None:
         self.offsets = array("Q")
         self.kept_bytes = 0
         self._mask = StreamMask(self.secrets)
@@ -73,9 +88,10 @@ class OpenCall:
         return kind.COMPACTION_RESPONSE if self.is_compaction else kind.INFERENCE_RESPONSE
 
     @property
-    def sha256(self) -> tuple[str, str]:
-        """The hashes of the body as it came and as it is kept."""
-        return self._wire_hash.hexdigest(), self._kept_hash.hexdigest()
+    def sha256(self) -> tuple[str | None, str]:
+        """The hashes of the body as it came, None where that was not seen, and as it is kept."""
+        wire = None if self._is_capture_cut else self._wire_hash.hexdigest()
+        return wire, self._kept_hash.hexdigest()
 
     @property
     def masked_ranges(self) -> list[tuple[int, int]]:
@@ -100,10 +116,13 @@ class OpenCall:
         """Give the records that a piece becomes: none while it may be the start of a secret."""
         self._last_unix_ns = piece.at_unix_ns
         if piece.kind is not Kind.BODY:
+            self.add_response_secrets(piece.headers)
             yield self._record(piece.kind, mask_json(piece.data, self.secrets))
             return
         self._wire_hash.update(piece.data)
-        if self.kept_bytes + len(piece.data) > bytes_max:
+        if self._is_capture_full or self.kept_bytes + len(piece.data) > bytes_max:
+            # What follows is lost as well: a capture has an end, and no hole.
+            self._is_capture_full = True
             self.capture_lost_bytes += len(piece.data)
             return
         yield from self._body_record(self._mask.feed(piece.data))

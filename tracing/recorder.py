@@ -75,6 +75,8 @@ class ThreadedRecorder:
         self._told_lost: Counter[str] = Counter()
         self._applied_bytes = 0
         self._is_refused = False
+        self._has_failed = False
+        self._is_closed = False
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._stopping = False
@@ -108,7 +110,7 @@ class ThreadedRecorder:
         self._hurry.set()
         self._work.set()
         self._thread.join(timeout)
-        return not self._thread.is_alive() and not self._operations
+        return self._is_closed
 
     def put(self, operation: Operation) -> None:
         """Hand an operation over to the thread."""
@@ -161,6 +163,12 @@ class ThreadedRecorder:
                 self._is_refused = True
                 self._listeners.disk_refused(error)
             return False
+        except Exception as error:  # noqa: BLE001 - a bug of ours may not end the thread
+            if not self._has_failed:
+                self._has_failed = True
+                self._listeners.failed(error)
+            return False
+        self._has_failed = False
         if self._is_refused:
             self._is_refused = False
             self._listeners.disk_resumed()
@@ -187,15 +195,18 @@ class ThreadedRecorder:
     def _close_journal(self) -> None:
         try:
             self._journal.close()
+            self._is_closed = True
         except OSError as error:
             self._listeners.disk_refused(error)
+        except Exception as error:  # noqa: BLE001 - told, as any bug of ours
+            self._listeners.failed(error)
 
 
 def _held_bytes(operation: Operation) -> int:
     """What an operation had reserved, to be given back when it is written."""
     match operation:
         case PieceSeen():
-            return len(operation.data)
+            return operation.held_bytes
         case CallStarted():
             return operation.kept_bytes
         case CallEnded():

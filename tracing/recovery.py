@@ -25,6 +25,7 @@ from .capture import Kind, Piece, scan
 from .dead_bundle import Found, read_dead
 from .end_record import response_payload, terminal_proxy, upstream_request_id
 from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
+from .exchange_trace import is_stream_head
 from .observer import ResponseObserver
 from .redaction import RawHeaders
 from .strict_json import NotStrictJson, dumps, loads_lenient
@@ -57,8 +58,11 @@ def _seal_if_dead(bundle: Path) -> Sealed | None:
     try:
         with _locked(bundle / MANIFEST_NAME) as is_ours:
             found = read_dead(bundle) if is_ours else None
-            return None if found is None or found.is_ended else _Sealing(bundle, found).run()
-    except (OSError, NotABundle):
+            if found is None or (found.is_ended and found.torn is None):
+                return None
+            return _Sealing(bundle, found).run()
+    except (OSError, NotABundle, ValueError):
+        # ValueError: what is in it is not what we write.
         return None
 
 
@@ -96,6 +100,8 @@ class _Sealing:
     def run(self) -> Sealed:
         """Seal the bundle. Raises OSError; it can then be sealed later."""
         torn_bytes = self._move_torn_tail()
+        if self._found.is_ended:
+            return Sealed(bundle=self._bundle, calls_aborted=0, torn_bytes=torn_bytes)
         captured = _captured(self._bundle, self._found.open_calls)
         lines = [
             self._line(
@@ -226,7 +232,7 @@ def _ended(call_id: str, started: RawEvent, captured: CapturedPieces) -> CallEnd
         if piece.kind is Kind.HEAD:
             headers_ns = piece.at_unix_ns
             status, headers = _read_head(piece.data)
-            is_stream = (b"content-type", b"text/event-stream") in _without_parameters(headers)
+            is_stream = is_stream_head(status, headers)
             observer = ResponseObserver(
                 is_stream=is_stream, event_bytes_max=EVENT_BYTES_MAX, reserve=lambda _: True
             )
@@ -264,10 +270,6 @@ def _read_head(data: bytes) -> tuple[int | None, RawHeaders]:
             return status, tuple((k.encode(), str(v).encode()) for k, v in headers.items())
         case _:
             return None, ()
-
-
-def _without_parameters(headers: RawHeaders) -> RawHeaders:
-    return tuple((name, value.partition(b";")[0].strip().lower()) for name, value in headers)
 
 
 def _bytes_up(started: RawEvent) -> int:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .bundle_writer import mask_json
 from .call import CallStarted
 from .decoding import DecodeError, decode_body
 from .identity import Identity, identify
+from .json_masking import mask_json
 from .masking import mask
 from .redaction import header_secrets, redact_body, redact_query, redact_text
 from .strict_json import NotStrictJson, dumps, loads_strict
@@ -43,11 +43,10 @@ def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: in
     headers = _text_headers(started)
     encoding = headers.get("content-encoding")
     wire = None if started.body is None else b"".join(started.body)
-    body = _read_body(wire, encoding, started, decoded_bytes_max)
     query, query_secrets = redact_query(started.head.query)
-    secrets = tuple(
-        dict.fromkeys((*header_secrets(started.head.headers), *query_secrets, *body.secrets))
-    )
+    head_secrets = (*header_secrets(started.head.headers), *query_secrets)
+    body = _read_body(wire, encoding, head_secrets, decoded_bytes_max, is_whole=started.is_whole)
+    secrets = tuple(dict.fromkeys((*head_secrets, *body.secrets)))
     payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
     fields = body.value if isinstance(body.value, dict) else {}
     model = fields.get("model")
@@ -88,18 +87,24 @@ def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: in
 
 
 def _read_body(
-    wire: bytes | None, encoding: str | None, started: CallStarted, decoded_bytes_max: int
+    wire: bytes | None,
+    encoding: str | None,
+    secrets: tuple[bytes, ...],
+    decoded_bytes_max: int,
+    *,
+    is_whole: bool,
 ) -> _Body:
     if wire is None:
         return _Body(payload=stub("the body is larger than what is kept of one"))
     try:
         decoded = decode_body(wire, encoding, decoded_bytes_max)
     except DecodeError as error:
-        return _unreadable(wire, f"content-encoding {encoding}: {error}", started)
+        # Not kept: it may hold secrets, which nobody can find in it.
+        return _Body(payload=stub(f"content-encoding {encoding}: {error}"))
     try:
         value = loads_strict(decoded)
     except NotStrictJson as error:
-        return _unreadable(decoded, str(error), started)
+        return _unreadable(decoded, str(error), secrets, is_whole=is_whole)
     redacted = redact_body(value)
     return _Body(
         payload=dumps(redacted.value) if redacted.pointers else decoded,
@@ -109,12 +114,11 @@ def _read_body(
     )
 
 
-def _unreadable(body: bytes, why: str, started: CallStarted) -> _Body:
+def _unreadable(body: bytes, why: str, secrets: tuple[bytes, ...], *, is_whole: bool) -> _Body:
     """Keep a body that is no JSON, or broke off, in base64: the payload is JSON all the same."""
-    secrets = header_secrets(started.head.headers)
     kept = mask(redact_text(body), secrets)
     proxy: dict[str, Any] = {"body_base64": base64.b64encode(kept).decode(), "unreadable": why}
-    if not started.is_whole:
+    if not is_whole:
         proxy["lost"] = "the client did not send the body to its end"
     return _Body(payload=dumps({"input": [], "proxy": proxy}))
 

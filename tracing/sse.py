@@ -34,6 +34,9 @@ class SSEScanner:
 
     ``skip`` holds beginnings of events, as bytes on the wire, that are counted and not returned:
     deltas are most of a stream, and nobody waits for them here.
+
+    ``last`` is the beginning of the last event. Events of up to ``event_bytes_max`` bytes are kept,
+    or EVENT_TYPE_BYTES_MAX if that is more.
     """
 
     __slots__ = ("_at_start", "_buffer", "_bytes_max", "_oversize", "count", "last", "skip")
@@ -42,7 +45,7 @@ class SSEScanner:
         self.skip = skip
         self.count = 0
         self.last = b""
-        self._bytes_max = event_bytes_max
+        self._bytes_max = max(event_bytes_max, EVENT_TYPE_BYTES_MAX)
         self._buffer = bytearray()
         self._at_start = True
         # The beginning of the event that is too large to keep, while its end is awaited.
@@ -66,14 +69,15 @@ class SSEScanner:
             del buffer[:consumed]
         else:
             buffer += memoryview(window)[consumed:]
-        if self._oversize or len(buffer) > self._bytes_max + _PARTIAL_BLANK_LINE_BYTES:
+        if self._oversize is not None or len(buffer) > self._bytes_max + _PARTIAL_BLANK_LINE_BYTES:
             self._drop_oversize()
         return events
 
     def finish(self) -> bytes | None:
         """Return what the stream left without its blank line, which is no event, if anything."""
-        rest = bytes(self._buffer)
+        rest = bytes(self._buffer) if self._oversize is None else self._oversize
         self._buffer.clear()
+        self._oversize = None
         return rest if rest.strip(b"\r\n") else None
 
     def _strip_bom(self) -> bool:
@@ -88,7 +92,8 @@ class SSEScanner:
 
     def _take_events(self, window: bytes | bytearray, searched: int) -> tuple[list[SSEEvent], int]:
         events: list[SSEEvent] = []
-        has_cr = b"\r" in window
+        # From here on only: an event that grows piece by piece is not read again each time.
+        has_cr = window.find(b"\r", searched) >= 0
         start = last_start = last_end = 0
         while True:
             if self._oversize is None:
@@ -96,26 +101,29 @@ class SSEScanner:
             end, following = _find_blank_line(window, max(start, searched), has_cr=has_cr)
             if end < 0:
                 break
-            if self._oversize is None and self.skip and window.startswith(self.skip, start):
+            if self._oversize is not None or end - start > self._bytes_max:
+                events += self._end_oversize(window, start)
+                last_end = 0
+            elif self.skip and window.startswith(self.skip, start):
                 self.count += 1
-            elif (event := self._event(window, start, end)) is not None:
+                last_start, last_end = start, end
+            elif (event := _parse(bytes(window[start:end]))) is not None:
                 self.count += 1
+                last_start, last_end = start, end
                 events.append(event)
-            last_start, last_end = start, end
             start = following
         if last_end:
             self.last = bytes(window[last_start : min(last_end, last_start + _LAST_BYTES_MAX)])
         return events, start
 
-    def _event(self, window: bytes | bytearray, start: int, end: int) -> SSEEvent | None:
-        if self._oversize is not None:
-            head, self._oversize = self._oversize, None
-            return SSEEvent(_type_of_head(head), None)
-        if end - start > self._bytes_max:
-            return SSEEvent(
-                _type_of_head(bytes(window[start : start + EVENT_TYPE_BYTES_MAX])), None
-            )
-        return _parse(bytes(window[start:end]))
+    def _end_oversize(self, window: bytes | bytearray, start: int) -> list[SSEEvent]:
+        """Tell of an event that was too large, from its beginning."""
+        head, self._oversize = self._oversize, None
+        if head is None:
+            head = bytes(window[start : start + EVENT_TYPE_BYTES_MAX])
+        self.count += 1
+        self.last = head
+        return [] if head.startswith(self.skip) else [SSEEvent(_type_of_head(head), None)]
 
     def _drop_oversize(self) -> None:
         if self._oversize is None:
@@ -139,8 +147,17 @@ def _skip_line_ends(window: bytes | bytearray, start: int) -> int:
 
 
 def _parse(block: bytes) -> SSEEvent | None:
-    """Read the lines of one block; None where it has no data, which dispatches nothing."""
-    event_type = b""
+    """Read one block; None where it has no data, which dispatches nothing."""
+    event_line, data = _fields(block)
+    if not data:
+        return None
+    joined = b"\n".join(data)
+    return SSEEvent(event_type_of(joined, event_line), joined)
+
+
+def _fields(block: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the last ``event`` and every ``data`` of a block's lines."""
+    event_line = b""
     data: list[bytes] = []
     lines = _LINE_END.split(block) if b"\r" in block else block.split(b"\n")
     for line in lines:
@@ -151,13 +168,12 @@ def _parse(block: bytes) -> SSEEvent | None:
         elif line.startswith(b"event"):
             name, _, value = line.partition(b":")
             if name == b"event":
-                event_type = value.removeprefix(b" ")
-    joined = b"\n".join(data)
-    return SSEEvent(_type_of(event_type, joined), joined) if joined else None
+                event_line = value.removeprefix(b" ")
+    return event_line, data
 
 
-def _type_of(event_line: bytes, data: bytes) -> bytes:
-    """Tell the type: the one in the data is the API's word, the ``event:`` line repeats it."""
+def event_type_of(data: bytes, event_line: bytes = b"") -> bytes:
+    """Tell an event's type: the one in its data, which an ``event:`` line only repeats."""
     if match := _TYPE_FIRST.match(data, 0, EVENT_TYPE_BYTES_MAX):
         return match[1]
     if event_line:
@@ -168,5 +184,5 @@ def _type_of(event_line: bytes, data: bytes) -> bytes:
 
 def _type_of_head(head: bytes) -> bytes:
     """Tell the type of an event of which only the beginning was kept."""
-    event = _parse(head)
-    return event.type if event else b""
+    event_line, data = _fields(head)
+    return event_type_of(b"\n".join(data), event_line)

@@ -65,12 +65,12 @@ def decide(
         case ProtocolWord.CANCELLED:
             return Terminal(type=TerminalType.CANCELLED, text=word_text or "response cancelled")
         case ProtocolWord.NONE:
-            return _without_word(end, end_text)
+            return _without_word(word_text, end, end_text)
         case _:
             assert_never(word)
 
 
-def _without_word(end: TransportEnd, end_text: str | None) -> Terminal:
+def _without_word(word_text: str | None, end: TransportEnd, end_text: str | None) -> Terminal:
     match end:
         case TransportEnd.CLIENT_CLOSED:
             text = end_text or "client disconnected before the response ended"
@@ -82,6 +82,7 @@ def _without_word(end: TransportEnd, end_text: str | None) -> Terminal:
             text = end_text or "idle timeout waiting for SSE"
             return Terminal(type=TerminalType.FAILED, text=text)
         case TransportEnd.EOF | TransportEnd.UPSTREAM_ERROR:
-            return Terminal(type=TerminalType.FAILED, text=end_text or STREAM_CLOSED_EARLY)
+            text = end_text or word_text or STREAM_CLOSED_EARLY
+            return Terminal(type=TerminalType.FAILED, text=text)
         case _:
             assert_never(end)
