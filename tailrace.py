@@ -65,10 +65,14 @@ def serve(config: Path | None, **flags: str | None) -> None:
     """Run the proxy until SIGTERM or Ctrl-C."""
     settings = _settings(flags, config)
     from proxy.logs import configure_logs
+    from proxy.serve import CannotServeError
     from proxy.serve import serve as serve_until_stopped
 
     configure_logs(settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty())
-    sys.exit(serve_until_stopped(settings, sys.stdout))
+    try:
+        serve_until_stopped(settings, sys.stdout)
+    except CannotServeError as error:
+        _fail(EXIT_DAMAGE, [str(error)])
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

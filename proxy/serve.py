@@ -111,17 +111,12 @@ async def running_proxy(
             _log.error("not all could be recorded before the end", lost=recorder.lost())
 
 
-def serve(settings: Settings, screen: TextIO) -> int:
+def serve(settings: Settings, screen: TextIO) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends open exchanges at once.
 
-    Returns the exit code. ``screen`` gets the start screen.
+    ``screen`` gets the start screen. Raises CannotServeError.
     """
-    try:
-        asyncio.run(_serve(settings, screen))
-    except CannotServeError as error:
-        screen.write(f"tailrace: {error}\n")
-        return 1
-    return 0
+    asyncio.run(_serve(settings, screen))
 
 
 async def _serve(settings: Settings, screen: TextIO) -> None:
@@ -165,13 +160,13 @@ async def _listen(server: DownstreamServer, settings: Settings) -> asyncio.Serve
     try:
         return await loop.create_server(server, host, port, backlog=1024, reuse_address=True)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # The numbers of gaierror are its own.
+        is_gai = isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno) if error.errno and not is_gai else error.strerror
         message = (
             f"cannot listen on {settings.listen}: {reason}; --listen HOST:PORT chooses another"
         )
         raise CannotServeError(message) from error
-    except socket.gaierror as error:
-        raise CannotServeError(f"cannot listen on {settings.listen}: {error}") from error
 
 
 def _recorder(settings: Settings, metrics: Metrics) -> Recorder:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from .answer import partial_items, read_answer
 from .appender import Appender
@@ -26,6 +25,7 @@ from .dead_bundle import Found, read_dead
 from .end_record import response_payload, terminal_proxy, upstream_request_id
 from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
 from .exchange_trace import is_stream_head
+from .ids import new_id
 from .observer import ResponseObserver
 from .redaction import RawHeaders
 from .strict_json import NotStrictJson, dumps, loads_lenient
@@ -169,7 +169,7 @@ class _Sealing:
                 "compaction_request_id": call_id,
                 "error": ABORTED_TEXT,
             }
-        ended = _ended(call_id, started, captured)
+        ended = _ended(started, captured)
         answer = read_answer(ended.observer, ended.http_status)
         terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
         request_id, _ = upstream_request_id(ended.headers)
@@ -219,7 +219,7 @@ def _captured(bundle: Path, calls: Mapping[str, RawEvent]) -> Mapping[str, list[
     return captured
 
 
-def _ended(call_id: str, started: RawEvent, captured: CapturedPieces) -> CallEnded:
+def _ended(started: RawEvent, captured: CapturedPieces) -> CallEnded:
     """Tell of the call as its trace would have, had it ended with its last captured piece."""
     status: int | None = None
     headers: RawHeaders = ()
@@ -242,7 +242,7 @@ def _ended(call_id: str, started: RawEvent, captured: CapturedPieces) -> CallEnd
     if observer is not None:
         observer.finish()
     return CallEnded(
-        call_id=UUID(call_id),
+        call_id=new_id(),  # it names nothing here: the bundle has the call's own
         http_status=status,
         headers=headers,
         headers_ns=headers_ns,

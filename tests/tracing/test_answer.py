@@ -127,7 +127,7 @@ def test_terminal_event_that_cannot_be_read_is_a_word() -> None:
 
 def test_items_that_are_none_are_left_out() -> None:
     """An item event without an item adds nothing that a reducer would stumble over."""
-    odd = [
+    odd: list[wire.Event] = [
         {"type": "response.output_item.done", "item": None},
         {"type": "response.output_item.done"},
     ]
