@@ -10,9 +10,9 @@ from typing import Any, Literal
 from aiohttp import web
 
 from tracing.call import RequestHead
-from tracing.interface import NULL_TRACE, Recorder, Trace
+from tracing.interface import Recorder
 from tracing.redaction import RawHeaders
-from tracing.scope import Scope, scope_of
+from tracing.scope import scope_of, socket_scope_of
 from tracing.terminal import TransportEnd
 
 from . import exchange_log
@@ -22,12 +22,12 @@ from .errors import Refusal, error_response, refusal_response
 from .forward import Forwarding
 from .metrics import CONTENT_TYPE, Metrics
 from .upstream import Upstream
+from .websocket import SocketForwarding, asks_for_websocket
 
 OWN_PREFIX = "/-/"
 _BASE_SEGMENT = "/v1"
 _BASE_SEGMENTS_MAX = 2
 _HTTP_1_1 = (1, 1)
-_CALL_SCOPES = frozenset({Scope.CALL, Scope.COMPACTION})
 
 
 class App:
@@ -42,6 +42,7 @@ class App:
         allowed_hosts: Collection[str],
         header_bytes_max: int,
         on_disconnect: Literal["abort", "drain"],
+        takes_websockets: bool,
     ) -> None:
         self._upstream = upstream
         self._recorder = recorder
@@ -49,10 +50,12 @@ class App:
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._header_bytes_max = header_bytes_max
         self._on_disconnect = on_disconnect
+        self._takes_websockets = takes_websockets
         self._is_draining = False
         self._is_stopping = False
         self._open: set[asyncio.Task[object]] = set()
         self._busy: set[asyncio.Protocol] = set()
+        self._sockets: set[SocketForwarding] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -67,12 +70,15 @@ class App:
             allowed_hosts=self._allowed_hosts,
             header_bytes_max=self._header_bytes_max,
         )
+        is_upgrade = asks_for_websocket(request.raw_headers)
         if refusal is None:
-            refusal = _refuse_upgrade(request.raw_headers) or _answer_expect(request)
+            refusal = _refuse_upgrade(
+                request, is_upgrade=is_upgrade, takes_websockets=self._takes_websockets
+            ) or _answer_expect(request)
         if refusal is not None:
             self._metrics.refused[refusal.code] += 1
             return refusal_response(refusal)
-        return await self._forward(request, target)
+        return await self._forward(request, target, is_upgrade=is_upgrade)
 
     def begin_draining(self, connections: Collection[asyncio.Protocol]) -> None:
         """Take no more requests: idle connections close now, the others after their response."""
@@ -80,6 +86,8 @@ class App:
         for connection in connections:
             if connection not in self._busy and isinstance(connection, DownstreamProtocol):
                 connection.force_close()
+        for socket in self._sockets:
+            socket.leave()
 
     async def finish(
         self, grace: float, hurry: asyncio.Event, connections_closed: Coroutine[Any, Any, None]
@@ -105,22 +113,23 @@ class App:
         while self._open:
             await asyncio.wait(self._open)
 
-    async def _forward(self, request: web.BaseRequest, target: str) -> web.StreamResponse:
+    async def _forward(
+        self, request: web.BaseRequest, target: str, *, is_upgrade: bool
+    ) -> web.StreamResponse:
         started_ns = time.monotonic_ns()
         protocol = request.protocol
         assert isinstance(protocol, DownstreamProtocol)
         path, _, query = target.partition("?")
         head = RequestHead(
-            scope=scope_of(request.method, path),
+            scope=socket_scope_of(path) if is_upgrade else scope_of(request.method, path),
             method=request.method,
             path=path,
             query=query,
             headers=request.raw_headers,
             connection_id=protocol.connection_id,
         )
-        trace = self._recorder.begin(head)
-        forwarding = Forwarding(request, upstream_path(target), trace)
-        with self._opened(protocol):
+        forwarding = self._forwarding(request, target, head, is_upgrade=is_upgrade)
+        with self._opened(protocol), self._known(forwarding):
             try:
                 response = await forwarding.run(self._upstream, keep_alive=not self._is_draining)
                 if self._is_draining:
@@ -135,7 +144,27 @@ class App:
                     self._hold(asyncio.create_task(self._drain(forwarding)))
                 else:
                     forwarding.close()
-                self._note_end(head, forwarding, trace, started_ns)
+                self._note_end(head, forwarding, started_ns)
+
+    def _forwarding(
+        self, request: web.BaseRequest, target: str, head: RequestHead, *, is_upgrade: bool
+    ) -> Forwarding:
+        path = upstream_path(target)
+        if is_upgrade:
+            return SocketForwarding(request, path, head, self._recorder)
+        return Forwarding(request, path, head, self._recorder)
+
+    @contextmanager
+    def _known(self, forwarding: Forwarding) -> Iterator[None]:
+        """Keep the WebSockets in mind: they end when nothing is open on them, not by themselves."""
+        if not isinstance(forwarding, SocketForwarding):
+            yield
+            return
+        self._sockets.add(forwarding)
+        try:
+            yield
+        finally:
+            self._sockets.discard(forwarding)
 
     @contextmanager
     def _opened(self, protocol: DownstreamProtocol) -> Iterator[None]:
@@ -171,15 +200,12 @@ class App:
         finally:
             forwarding.close()
 
-    def _note_end(
-        self, head: RequestHead, forwarding: Forwarding, trace: Trace, started_ns: int
-    ) -> None:
+    def _note_end(self, head: RequestHead, forwarding: Forwarding, started_ns: int) -> None:
         status = forwarding.status
         self._metrics.requests[f"{status // 100}xx" if status else "none"] += 1
         if status == HTTPStatus.UNAUTHORIZED and _has_chatgpt_login(head.headers):
             exchange_log.chatgpt_login_refused()
-        is_logged_by_recorder = trace is not NULL_TRACE and head.scope in _CALL_SCOPES
-        if not is_logged_by_recorder:
+        if not forwarding.is_traced_call:
             exchange_log.exchange_ended(
                 method=head.method,
                 path=head.path,
@@ -228,12 +254,18 @@ def _page(status: HTTPStatus, text: str) -> web.Response:
     return web.Response(status=status, text=text, headers={"Server": "tailrace"})
 
 
-def _refuse_upgrade(headers: RawHeaders) -> Refusal | None:
-    """Decline WebSockets in the one way after which Codex falls back to HTTP."""
-    for name, value in headers:
-        if name.lower() == b"upgrade" and b"websocket" in value.lower():
-            message = "WebSockets are not relayed; use HTTP"
-            return Refusal(status=426, code="websocket_not_supported", message=message)
+def _refuse_upgrade(
+    request: web.BaseRequest, *, is_upgrade: bool, takes_websockets: bool
+) -> Refusal | None:
+    if not is_upgrade:
+        return None
+    if not takes_websockets:
+        # After a 426, and no other status, Codex falls back to HTTP.
+        message = "WebSockets are declined here (websockets = false); use HTTP"
+        return Refusal(status=426, code="websocket_declined", message=message)
+    if request.method != "GET" or request.can_read_body or request.version < _HTTP_1_1:
+        message = "a WebSocket is asked for by a GET without a body, in HTTP/1.1"
+        return Refusal(status=400, code="bad_upgrade", message=message)
     return None
 
 

@@ -23,12 +23,23 @@ _TOO_MANY_CONNECTIONS = (
 class DownstreamProtocol(RequestHandler):
     """One connection from a client."""
 
-    __slots__ = ("_body", "connection_id")
+    __slots__ = ("_body", "connection_id", "was_reset")
 
     def __init__(self, connection_id: str, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self.connection_id = connection_id
+        self.was_reset = False
+        """Whether the client ended the connection abruptly."""
         self._body = EMPTY_PAYLOAD
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note how the connection ended."""
+        self.was_reset = exc is not None
+        super().connection_lost(exc)
+
+    def switch_to(self, flow: Any) -> None:
+        """Hand what comes from now on to ``flow``: ``feed_data``, then ``feed_eof``."""
+        self.set_parser(flow)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""

@@ -8,8 +8,9 @@ from typing import Literal
 
 from aiohttp import EMPTY_PAYLOAD, web
 
-from tracing.call import Waits
-from tracing.interface import Trace
+from tracing.call import RequestHead, Waits
+from tracing.interface import NULL_TRACE, Recorder
+from tracing.scope import Scope
 from tracing.terminal import TransportEnd
 
 from .downstream import RelayedResponse
@@ -18,18 +19,25 @@ from .headers import Framing, request_head, response_framing, response_head
 from .upstream import OutgoingRequest, Upstream, UpstreamExchange, UpstreamHead
 
 _HTTP_1_1 = (1, 1)
+_CALL_SCOPES = frozenset({Scope.CALL, Scope.COMPACTION})
 
 
 class Forwarding:
     """One exchange on its way. Afterwards it tells how far it came."""
 
-    def __init__(self, request: web.BaseRequest, target: str, trace: Trace) -> None:
+    may_switch = False
+    """Whether the request asks for another protocol."""
+
+    def __init__(
+        self, request: web.BaseRequest, target: str, head: RequestHead, recorder: Recorder
+    ) -> None:
         self.status: int | None = None
         self.end = TransportEnd.EOF
         self.end_text: str | None = None
         self._request = request
         self._target = target
-        self._trace = trace
+        self._head = head
+        self._trace = recorder.begin(head)
         self._upstream_ns = 0
         self._client_ns = 0
         self._exchange: UpstreamExchange | None = None
@@ -39,26 +47,37 @@ class Forwarding:
 
         Raises CancelledError where the client left or the proxy shuts down.
         """
-        response: RelayedResponse | None = None
         started_ns = time.monotonic_ns()
         try:
             exchange = self._exchange = await upstream.connect()
             self._upstream_ns += time.monotonic_ns() - started_ns
             exchange.send(self._outgoing(upstream))
             head = await self._read_head(exchange)
-            response = _response_to(self._request, head, keep_alive=keep_alive)
+            return await self._answer(exchange, head, keep_alive=keep_alive)
+        except UpstreamError as error:
+            self._note_failure(error)
+            return self._own_error(error)
+
+    async def _answer(
+        self, exchange: UpstreamExchange, head: UpstreamHead, *, keep_alive: bool
+    ) -> RelayedResponse:
+        """Relay the response; one that breaks off on either side is cut off on the other."""
+        response = _response_to(self._request, head, keep_alive=keep_alive)
+        try:
             await self._relay_body(exchange, response)
         except UpstreamError as error:
             self._note_failure(error)
-            if response is None:
-                return self._own_error(error)
             response.cut_off(self._request)
         except ConnectionError:
             # A write found the client gone before its disconnect was told.
-            assert response is not None
             self.cut(TransportEnd.CLIENT_CLOSED)
             response.cut_off(self._request)
         return response
+
+    @property
+    def is_traced_call(self) -> bool:
+        """Whether the recorder tells of the exchange's end, once it is recorded."""
+        return self._trace is not NULL_TRACE and self._head.scope in _CALL_SCOPES
 
     async def drain(self) -> None:
         """Read the response to its end for the trace, although its client has left."""
@@ -97,26 +116,27 @@ class Forwarding:
 
     def _outgoing(self, upstream: Upstream) -> OutgoingRequest:
         request = self._request
-        is_chunked = "Transfer-Encoding" in request.headers
-        head = request_head(
-            method=request.method,
-            target=upstream.target(self._target),
-            own_fields=upstream.own_fields,
-            headers=request.raw_headers,
-            is_chunked=is_chunked,
-        )
         return OutgoingRequest(
             method=request.method,
-            head=head,
+            head=self._outgoing_head(upstream),
             body=request.content,
-            is_chunked=is_chunked,
+            is_chunked=_is_chunked(request),
             on_piece=self._trace.request_piece,
             on_end=self._trace.request_ended,
         )
 
+    def _outgoing_head(self, upstream: Upstream) -> bytes:
+        return request_head(
+            method=self._request.method,
+            target=upstream.target(self._target),
+            own_fields=upstream.own_fields,
+            headers=self._request.raw_headers,
+            is_chunked=_is_chunked(self._request),
+        )
+
     async def _read_head(self, exchange: UpstreamExchange) -> UpstreamHead:
         started_ns = time.monotonic_ns()
-        head = await exchange.read_head()
+        head = await exchange.read_head(may_switch=self.may_switch)
         self._upstream_ns += time.monotonic_ns() - started_ns
         self.status = head.status
         self._trace.response_started(head.status, head.headers)
@@ -164,6 +184,10 @@ class Forwarding:
             response = upstream_error_response(error)
         self.status = response.status
         return response
+
+
+def _is_chunked(request: web.BaseRequest) -> bool:
+    return "Transfer-Encoding" in request.headers
 
 
 def _response_to(

@@ -42,10 +42,12 @@ def request_head(
     own_fields: RawHeaders,
     headers: RawHeaders,
     is_chunked: bool,
+    upgrade: bytes | None = None,
 ) -> bytes:
     """Return the head that goes upstream: the client's fields, without those of its connection.
 
-    ``own_fields`` are the proxy's own: Host, before all others.
+    ``own_fields`` are the proxy's own: Host, before all others. ``upgrade`` is what the connection
+    is asked to become.
     """
     dropped = _HOP_BY_HOP | _REQUEST_ONLY | _named_by_connection(headers)
     lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
@@ -53,6 +55,8 @@ def request_head(
     lines += _field_lines(headers, dropped)
     if is_chunked:
         lines.append(b"Transfer-Encoding: chunked")
+    if upgrade is not None:
+        lines += [b"Connection: Upgrade", b"Upgrade: " + upgrade]
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
 
@@ -75,6 +79,7 @@ def response_head(
     headers: RawHeaders,
     framing: Framing,
     connection: bytes | None,
+    upgrade: bytes | None = None,
 ) -> bytes:
     """Return the head that goes to the client. ``connection`` is our own Connection field."""
     dropped = _HOP_BY_HOP | _named_by_connection(headers)
@@ -84,6 +89,8 @@ def response_head(
         lines.append(b"Transfer-Encoding: chunked")
     if connection is not None:
         lines.append(b"Connection: " + connection)
+    if upgrade is not None:
+        lines.append(b"Upgrade: " + upgrade)
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
 

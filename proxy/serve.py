@@ -80,6 +80,7 @@ async def running_proxy(
         allowed_hosts=[*settings.allowed_hosts, settings.listen_host],
         header_bytes_max=settings.header_bytes_max,
         on_disconnect=settings.on_disconnect,
+        takes_websockets=settings.websockets,
     )
     server = DownstreamServer(
         app.handle,
@@ -188,6 +189,7 @@ def _recorder(settings: Settings, metrics: Metrics) -> Recorder:
         flush_interval=settings.flush_interval,
         pending_bytes_max=settings.pending_bytes_max,
         request_bytes_max=settings.request_bytes_max,
+        message_bytes_max=settings.message_bytes_max,
     )
 
 

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         description='When a client leaves before its response ended: "abort" closes the upstream '
         'connection, which ends generation (and its cost); "drain" reads the response to its end.',
     )
+    websockets: bool = Field(
+        default=True,
+        description="Whether WebSockets are relayed. false declines them with 426, after which "
+        "Codex uses HTTP.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)] = Field(
         default=(),
         description="Host names that clients may address us by, beside loopback and the listen "
@@ -134,6 +139,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Bytes of a request body kept; a larger one is relayed but its payload is a "
         "stub. Upstream takes about 50 MB of files in a request.",
+    )
+    message_bytes_max: int = Field(
+        default=64 * MIB,
+        gt=0,
+        description="Bytes of one WebSocket message that are read for tracing, inflated where it "
+        "was compressed; a larger one is relayed and counted. As for request bodies.",
     )
     capture_bytes_max: int = Field(
         default=64 * MIB,
@@ -199,10 +210,10 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_no_switch(cls, value: object) -> object:
-        """No setting is a switch, and pydantic would take `true` for the number 1."""
-        if isinstance(value, bool):
-            raise ValueError("a value, not true or false")  # noqa: TRY004
+    def _is_no_switch(cls, value: object, info: ValidationInfo) -> object:
+        """One setting is a switch; of the others pydantic would take `true` for the number 1."""
+        if isinstance(value, bool) and info.field_name != "websockets":
+            raise ValueError("a value, not true or false")
         return value
 
     @field_validator("listen")

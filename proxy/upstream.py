@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import StreamReader, hdrs, http
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
@@ -42,7 +43,7 @@ HEADERS_MAX = 1024
 
 _CODING = hdrs.TRANSFER_ENCODING
 _INFORMATIONAL = range(100, 200)
-_SWITCHING_PROTOCOLS = 101
+SWITCHING_PROTOCOLS = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,13 +238,18 @@ class UpstreamExchange:
         """Whether the whole request has been sent."""
         return self._upload is None or (self._upload.done() and self.request_failure is None)
 
-    async def read_head(self) -> UpstreamHead:
-        """Wait for the response's head, past informational ones. Raises UpstreamError."""
+    async def read_head(self, *, may_switch: bool = False) -> UpstreamHead:
+        """Wait for the response's head, past informational ones. Raises UpstreamError.
+
+        ``may_switch`` tells that the request asked for another protocol.
+        """
         with self._mapped_head_errors():
             while True:
                 message, content = await self._protocol.read()
-                if message.code == _SWITCHING_PROTOCOLS:
-                    raise UpstreamProtocolError("upstream switched protocols, which nobody asked")
+                if message.code == SWITCHING_PROTOCOLS:
+                    if not may_switch:
+                        raise UpstreamProtocolError("upstream switched protocols, unasked")
+                    break
                 if message.code not in _INFORMATIONAL:
                     break
         if any(coding.lower() != "chunked" for coding in message.headers.getall(_CODING, ())):
@@ -282,6 +288,25 @@ class UpstreamExchange:
         if self._content is not aiohttp.EMPTY_PAYLOAD:
             while data := self._content._read_nowait(-1):
                 yield data
+
+    @property
+    def protocol(self) -> BaseProtocol:
+        """The connection, for one that was switched to another protocol."""
+        return self._protocol
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether the connection ended abruptly."""
+        return self._protocol.was_reset
+
+    def switch_to(self, flow: Any) -> None:
+        """Hand what comes from now on to ``flow``: ``feed_data``, then ``feed_eof``."""
+        self._protocol.read_timeout = None
+        self._protocol.set_parser(flow, None)
+
+    def abort(self) -> None:
+        """End the connection abruptly."""
+        self._protocol.abort()
 
     def end(self) -> None:
         """Give the connection back to the pool if the exchange is whole, else close it."""

@@ -4,12 +4,14 @@ It runs once a call, after its end, and never on the hot path.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
+from .capture import Kind, Piece
 from .observer import ResponseObserver
 from .partial import PartialItems
+from .redaction import RawHeaders
 from .sse import SSEScanner
 from .strict_json import NotStrictJson, loads_lenient
 from .terminal import ProtocolWord
@@ -42,25 +44,38 @@ class Answer:
     usage: Mapping[str, int] | None = None
     output_items: list[Any] = field(default_factory=list)
     body: object = None
+    http_status: int | None = None
+    """Set by an error on a WebSocket that tells one, as are ``headers``."""
+    headers: RawHeaders = ()
 
 
 def read_answer(observer: ResponseObserver | None, http_status: int | None) -> Answer:
     """Read the answer; an observer that is None is one to which nothing came."""
-    if observer is None or http_status is None:
+    if observer is None:
         return Answer()
+    if http_status is None:
+        # A WebSocket's answers have no status, and are streams.
+        return _read_stream(observer)
     if http_status >= HTTPStatus.BAD_REQUEST:
         return _read_refusal(observer, http_status)
     return _read_stream(observer) if observer.is_stream else _read_body(observer, http_status)
 
 
-def partial_items(pieces: Iterable[bytes], event_bytes_max: int) -> list[dict[str, Any]]:
-    """Rebuild the items that a stream began and did not finish, from its decoded bytes."""
+def partial_items(pieces: Iterable[Piece], event_bytes_max: int) -> list[dict[str, Any]]:
+    """Rebuild the items that a stream began and did not finish, from its capture."""
     scanner = SSEScanner(event_bytes_max)
     items = PartialItems()
     for piece in pieces:
-        for event in scanner.feed(piece):
-            if isinstance(parsed := _parse(event.data), dict):
-                items.feed(parsed)
+        match piece.kind:
+            case Kind.BODY:
+                found = [event.data for event in scanner.feed(piece.data)]
+            case Kind.MESSAGE:
+                found = [piece.data]
+            case Kind.HEAD:
+                found = []
+        for data in found:
+            if isinstance(event := _parse(data), dict):
+                items.feed(event)
     return items.items()
 
 
@@ -74,8 +89,10 @@ def _read_stream(observer: ResponseObserver) -> Answer:
             case _:
                 return _unread(word, observer, items)
     if observer.error is not None:
-        text = _error_text(_parse(observer.error)) or "error event"
-        return _unread(ProtocolWord.ERROR, observer, items, text)
+        error = _parse(observer.error)
+        text = _error_text(error) or "error event"
+        answer = _unread(ProtocolWord.ERROR, observer, items, text)
+        return replace(answer, http_status=_error_status(error), headers=_error_headers(error))
     cancelled = observer.response_status == "cancelled"
     return _unread(ProtocolWord.CANCELLED if cancelled else ProtocolWord.NONE, observer, items)
 
@@ -169,6 +186,28 @@ def _error_text(body: object) -> str | None:
         case _:
             return None
     return f"{code}: {message}" if isinstance(code, str) else message
+
+
+def _error_status(error: object) -> int | None:
+    """Return the status that an error on a WebSocket tells, under either of its names."""
+    match error:
+        case {"status": int(status)} | {"status_code": int(status)}:
+            return status
+        case _:
+            return None
+
+
+def _error_headers(error: object) -> RawHeaders:
+    """Return the headers in an error on a WebSocket: inside for the SDK, beside it for Codex."""
+    match error:
+        case {"error": {"headers": dict(headers)}} | {"headers": dict(headers)}:
+            return tuple(
+                (name.encode(errors="replace"), value.encode(errors="replace"))
+                for name, value in headers.items()
+                if isinstance(value, str)
+            )
+        case _:
+            return ()
 
 
 def _usage(usage: object) -> Mapping[str, int] | None:

@@ -2,26 +2,19 @@
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .answer import Answer, partial_items, read_answer
 from .call import CallEnded, CallSummary
-from .capture import Kind, Piece
+from .capture import Piece
 from .json_masking import mask_json, mask_text
 from .observer import ResponseObserver
 from .open_call import OpenCall
-from .redaction import RawHeaders, kept_headers
+from .redaction import kept_headers
+from .request_ids import upstream_request_id
 from .strict_json import dumps
 from .terminal import ProtocolWord, Terminal, TerminalType, decide
-
-UPSTREAM_REQUEST_ID_HEADERS = (
-    "x-request-id",
-    "x-oai-request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-)
-"""Where an upstream puts its request's id, best first: OpenAI, Codex's backend, Azure, AWS."""
 
 ReadPieces = Callable[["array[int]"], Iterator[Piece]]
 
@@ -63,12 +56,13 @@ def end_record(
     """
     observer = ended.observer
     answer = read_answer(observer, ended.http_status)
+    if answer.http_status is not None or answer.headers:
+        ended = replace(ended, http_status=answer.http_status, headers=answer.headers)
     terminal = decide(answer.word, answer.text, ended.end, ended.end_text)
     request_id, _ = upstream_request_id(ended.headers)
     partial: list[dict[str, Any]] = []
     if observer is not None and observer.is_stream and answer.word is not ProtocolWord.COMPLETED:
-        bodies = (piece.data for piece in read_pieces(call.offsets) if piece.kind is Kind.BODY)
-        partial = partial_items(bodies, event_bytes_max)
+        partial = partial_items(read_pieces(call.offsets), event_bytes_max)
     capture = _capture(call, ended, capture_name) if keep_bodies else None
     proxy = terminal_proxy(ended, answer, terminal, bytes_up=call.bytes_up, capture=capture)
     payload = response_payload(answer, request_id, partial, ended, keep_bodies=keep_bodies)
@@ -107,15 +101,6 @@ def terminal_proxy(
         "response_headers": kept_headers(ended.headers),
         "notes": _notes(ended),
     }
-
-
-def upstream_request_id(headers: RawHeaders) -> tuple[str | None, str | None]:
-    """Return upstream's id of the request and the name of the header that it came in."""
-    found = {name.lower(): value for name, value in headers}
-    for header in UPSTREAM_REQUEST_ID_HEADERS:
-        if value := found.get(header.encode()):
-            return value.decode(errors="replace"), header
-    return None, None
 
 
 def _event(

@@ -32,6 +32,7 @@ class Queue(Protocol):
     event_bytes_max: int
     decoded_bytes_max: int
     request_bytes_max: int
+    message_bytes_max: int
     keeps_bodies: bool
 
     def put(self, operation: Operation) -> None:

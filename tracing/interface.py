@@ -29,11 +29,35 @@ class Trace(Protocol):
         """The exchange ended. Only the first word on it counts."""
 
 
+class SocketTrace(Protocol):
+    """What the relay tells of a WebSocket. No method waits, and none raises."""
+
+    @property
+    def open_calls(self) -> int:
+        """How many responses are asked for and not ended."""
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether a frame of ours could be put in, in either direction."""
+
+    def up(self, data: bytes) -> None:
+        """Bytes went from the client to upstream."""
+
+    def down(self, data: bytes) -> None:
+        """Bytes went from upstream to the client."""
+
+    def ended(self, end: TransportEnd, text: str | None) -> None:
+        """The socket ended. Only the first word on it counts."""
+
+
 class Recorder(Protocol):
     """What the proxy needs of tracing."""
 
     def begin(self, head: RequestHead) -> Trace:
         """Begin the trace of an exchange."""
+
+    def begin_socket(self, head: RequestHead, status: int, headers: RawHeaders) -> SocketTrace:
+        """Begin the trace of a WebSocket, with the handshake's answer."""
 
     def lost(self) -> dict[str, int]:
         """Return what could not be kept so far, by kind."""
@@ -61,7 +85,24 @@ class NullTrace:
         """Do nothing."""
 
 
+class NullSocketTrace:
+    """The trace of a WebSocket that is not traced."""
+
+    open_calls = 0
+    is_between_frames = False
+
+    def up(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def down(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def ended(self, end: TransportEnd, text: str | None) -> None:
+        """Do nothing."""
+
+
 NULL_TRACE = NullTrace()
+NULL_SOCKET_TRACE = NullSocketTrace()
 
 
 class NullRecorder:
@@ -70,6 +111,15 @@ class NullRecorder:
     def begin(self, head: RequestHead) -> Trace:  # noqa: ARG002 - the protocol's signature
         """Return a trace that does nothing."""
         return NULL_TRACE
+
+    def begin_socket(
+        self,
+        head: RequestHead,  # noqa: ARG002 - the protocol's signature
+        status: int,  # noqa: ARG002
+        headers: RawHeaders,  # noqa: ARG002
+    ) -> SocketTrace:
+        """Return a trace that does nothing."""
+        return NULL_SOCKET_TRACE
 
     def lost(self) -> dict[str, int]:
         """Return that nothing was lost."""

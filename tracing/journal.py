@@ -8,11 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 from uuid import UUID
 
+from .answer import Answer
 from .bundle_writer import BundleWriter
 from .call import (
     CallEnded,
@@ -21,6 +22,8 @@ from .call import (
     ExchangeEnded,
     Operation,
     PieceSeen,
+    SocketCall,
+    SocketEnded,
 )
 from .end_record import end_record
 from .events import PayloadKind
@@ -28,12 +31,15 @@ from .ids import new_id
 from .json_masking import mask_text
 from .notices import exchange_payload, prewarm_payload
 from .open_call import OpenCall
-from .request import RequestRecord, read_request, stub
+from .request import Prewarm, RequestRecord, as_items, read_request, stub
 from .strict_json import dumps
 from .terminal import TerminalType
 
 RESPONSES_REMEMBERED_MAX = 65_536
 """How many responses' threads are remembered, to place calls that chain from them: some 10 MB."""
+
+PREWARMS_REMEMBERED_MAX = 64
+"""How many prewarms' inputs are remembered: each may be a whole conversation, and serves once."""
 
 _TURN_STATUS = {
     TerminalType.COMPLETED: "completed",
@@ -65,6 +71,8 @@ class _OpenBundle:
     """The threads that were started, in that order."""
     named_turns: dict[str, str] = field(default_factory=dict)
     open_calls: int = 0
+    sockets: int = 0
+    """WebSockets whose calls are in it, and will be."""
     ends_written: bool = False
 
 
@@ -83,7 +91,10 @@ class Journal:
         self._current: _OpenBundle | None = None
         self._retired: list[_OpenBundle] = []
         self._calls: dict[UUID, tuple[OpenCall, _OpenBundle]] = {}
+        self._sockets: dict[str, _OpenBundle] = {}
+        self._lane_models: dict[tuple[str, str | None], str] = {}
         self._thread_of_response: OrderedDict[str, str] = OrderedDict()
+        self._prewarms: OrderedDict[str, Prewarm] = OrderedDict()
 
     def apply(self, operation: Operation) -> None:
         """Record one operation. Raises OSError, and can then be called with it again."""
@@ -96,6 +107,8 @@ class Journal:
                 self._end(operation)
             case ExchangeEnded():
                 self._note_exchange(operation)
+            case SocketEnded():
+                self._let_go_of_socket(operation.connection_id)
             case _:
                 assert_never(operation)
 
@@ -113,7 +126,7 @@ class Journal:
                 self._replace_deleted(bundle)
             else:
                 bundle.writer.flush()
-        for bundle in [b for b in self._retired if not b.open_calls]:
+        for bundle in [b for b in self._retired if not b.open_calls and not b.sockets]:
             self._close(bundle)
             self._retired.remove(bundle)
 
@@ -129,17 +142,20 @@ class Journal:
             started,
             keep_body=self._settings.keep_bodies,
             decoded_bytes_max=self._settings.decoded_bytes_max,
+            prewarm_of=self._prewarms.get,
         )
         call_id = str(started.call_id)
         identity = request.identity
         named_thread_id = mask_text(identity.thread_id or "", request.secrets)
         thread_id = named_thread_id or self._chained_thread(request) or f"thread:{call_id}"
         turn_id = mask_text(identity.turn_id or "", request.secrets) or f"turn:{call_id}"
+        if started.socket is not None:
+            request = self._with_lane_model(request, started.head.connection_id, started.socket)
         call = OpenCall(started=started, request=request, thread_id=thread_id, turn_id=turn_id)
         self._begin_in_bundle(started.call_id, call, request.payload)
 
     def _begin_in_bundle(self, call_id: UUID, call: OpenCall, payload: bytes) -> None:
-        bundle = self._open_bundle(call.thread_id, call.arrived_unix_ns // 1_000_000)
+        bundle = self._bundle_for(call)
         if bundle.named_turns.get(call.turn_id, call.thread_id) != call.thread_id:
             # A turn belongs to one thread, in Codex's format: the second thread gets its own.
             call.turn_id = call.own_turn_id
@@ -148,6 +164,33 @@ class Journal:
             self._append_start(bundle, call, reference)
         bundle.open_calls += 1
         self._calls[call_id] = (call, bundle)
+
+    def _with_lane_model(
+        self, request: RequestRecord, connection_id: str, socket: SocketCall
+    ) -> RequestRecord:
+        """Give the successor of a steer, which has no request, the model of the call before it."""
+        lane = (connection_id, socket.stream_id)
+        if socket.has_request:
+            self._lane_models[lane] = request.model
+            return request
+        return replace(request, model=self._lane_models.get(lane, request.model))
+
+    def _bundle_for(self, call: OpenCall) -> _OpenBundle:
+        """Return the current bundle, or that of the WebSocket's first call. Raises OSError."""
+        if call.is_on_socket and call.head.connection_id in self._sockets:
+            return self._sockets[call.head.connection_id]
+        bundle = self._open_bundle(call.thread_id, call.arrived_unix_ns // 1_000_000)
+        if call.is_on_socket:
+            self._sockets[call.head.connection_id] = bundle
+            bundle.sockets += 1
+        return bundle
+
+    def _let_go_of_socket(self, connection_id: str) -> None:
+        bundle = self._sockets.pop(connection_id, None)
+        if bundle is not None:
+            bundle.sockets -= 1
+        for lane in [lane for lane in self._lane_models if lane[0] == connection_id]:
+            del self._lane_models[lane]
 
     def _append_start(
         self, bundle: _OpenBundle, call: OpenCall, payload: Mapping[str, Any]
@@ -167,6 +210,9 @@ class Journal:
         self._append(bundle, call, event, at_unix_ms)
 
     def _end(self, ended: CallEnded) -> None:
+        if ended.call_id not in self._calls:
+            # Its start could not be recorded, which was told then; so for its pieces.
+            return
         call, bundle = self._calls[ended.call_id]
         call.add_response_secrets(ended.headers)
         for piece in call.finish_capture():
@@ -185,6 +231,7 @@ class Journal:
             keep_bodies = self._settings.keep_bodies
             payload = prewarm_payload(call, record.answer, keep_bodies=keep_bodies)
             self._note(bundle, "tailrace.prewarm", payload, at_unix_ms, call)
+            self._remember_prewarm(call, record.answer)
         else:
             reference = bundle.writer.add_payload(call.response_kind, record.payload)
             self._append(bundle, call, record.event_naming(reference), at_unix_ms)
@@ -207,6 +254,8 @@ class Journal:
         self._append(bundle, call, event, at_unix_ms)
 
     def _add_piece(self, piece: PieceSeen) -> None:
+        if piece.call_id not in self._calls:
+            return
         call, bundle = self._calls[piece.call_id]
         room = self._settings.capture_bytes_max
         for record in call.capture_records(piece, bytes_max=room):
@@ -263,6 +312,15 @@ class Journal:
     def _chained_thread(self, request: RequestRecord) -> str | None:
         parent = request.identity.previous_response_id
         return self._thread_of_response.get(parent) if parent else None
+
+    def _remember_prewarm(self, call: OpenCall, answer: Answer) -> None:
+        if answer.response_id is None or not call.prewarm_body:
+            return
+        self._prewarms[answer.response_id] = Prewarm(
+            input=as_items(call.prewarm_body.get("input")), output=answer.output_items
+        )
+        if len(self._prewarms) > PREWARMS_REMEMBERED_MAX:
+            self._prewarms.popitem(last=False)
 
     def _remember(self, response_id: str | None, thread_id: str) -> None:
         if response_id is None:
@@ -324,6 +382,7 @@ class Journal:
             # It is found there again where the disk refuses another bundle.
             self._retired.append(bundle)
             self._current = None
+        self._sockets = {c: held for c, held in self._sockets.items() if held is not bundle}
         for call_id, (call, holder) in list(self._calls.items()):
             if holder is bundle:
                 call.forget_capture()

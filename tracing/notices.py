@@ -5,10 +5,10 @@ from typing import Any
 
 from .answer import Answer
 from .call import ExchangeEnded
-from .end_record import upstream_request_id
 from .json_masking import mask_json
 from .open_call import OpenCall
 from .redaction import header_secrets, kept_headers, redact_query
+from .request_ids import upstream_request_id
 from .strict_json import dumps
 
 

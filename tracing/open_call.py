@@ -29,6 +29,7 @@ class OpenCall:
         self.head = started.head
         self.arrived_unix_ns = started.arrived_unix_ns
         self.bytes_up = started.body_bytes
+        self.is_on_socket = started.socket is not None
         self.model = request.model
         self.secrets = request.secrets
         self.is_prewarm = request.is_prewarm
@@ -115,7 +116,7 @@ class OpenCall:
     def capture_records(self, piece: PieceSeen, *, bytes_max: int) -> Iterator[bytes]:
         """Give the records that a piece becomes: none while it may be the start of a secret."""
         self._last_unix_ns = piece.at_unix_ns
-        if piece.kind is not Kind.BODY:
+        if piece.kind is Kind.HEAD:
             self.add_response_secrets(piece.headers)
             yield self._record(piece.kind, mask_json(piece.data, self.secrets))
             return
@@ -125,17 +126,21 @@ class OpenCall:
             self._is_capture_full = True
             self.capture_lost_bytes += len(piece.data)
             return
-        yield from self._body_record(self._mask.feed(piece.data))
+        data = self._mask.feed(piece.data)
+        if piece.kind is Kind.MESSAGE:
+            # A message is whole: no secret goes on in the next one.
+            data += self._mask.finish()
+        yield from self._content_record(piece.kind, data)
 
     def finish_capture(self) -> Iterator[bytes]:
         """Give the record of what was held back as the possible start of a secret."""
-        return self._body_record(self._mask.finish())
+        return self._content_record(Kind.BODY, self._mask.finish())
 
-    def _body_record(self, data: bytes) -> Iterator[bytes]:
+    def _content_record(self, kind: Kind, data: bytes) -> Iterator[bytes]:
         if data:
             self._kept_hash.update(data)
             self.kept_bytes += len(data)
-            yield self._record(Kind.BODY, data)
+            yield self._record(kind, data)
 
     def _record(self, kind: Kind, data: bytes) -> bytes:
         return encode(self._uuid, Direction.DOWN, kind, self._last_unix_ns, data)

@@ -18,13 +18,16 @@ from .call import (
     Operation,
     PieceSeen,
     RequestHead,
+    SocketEnded,
 )
 from .exchange_trace import CallTrace, ExchangeTrace
-from .guard import GuardedTrace
+from .guard import GuardedSocketTrace, GuardedTrace
 from .ids import new_id
-from .interface import NULL_TRACE, Trace
+from .interface import NULL_SOCKET_TRACE, NULL_TRACE, SocketTrace, Trace
 from .journal import Journal, JournalSettings
+from .redaction import RawHeaders
 from .scope import Scope
+from .socket_trace import WebSocketTrace
 
 OPERATIONS_MAX = 200_000
 """Operations that may wait for a disk that refuses; past it whole calls go untraced, counted."""
@@ -57,11 +60,13 @@ class ThreadedRecorder:
         flush_interval: float,
         pending_bytes_max: int,
         request_bytes_max: int,
+        message_bytes_max: int,
     ) -> None:
         """Start the thread. ``flush_interval`` is in seconds."""
         self.event_bytes_max = settings.event_bytes_max
         self.decoded_bytes_max = settings.decoded_bytes_max
         self.request_bytes_max = request_bytes_max
+        self.message_bytes_max = message_bytes_max
         self.keeps_bodies = settings.keep_bodies
         self._listeners = listeners
         self._flush_interval = flush_interval
@@ -79,7 +84,7 @@ class ThreadedRecorder:
         self._is_closed = False
         self._work = threading.Event()
         self._hurry = threading.Event()
-        self._stopping = False
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tailrace-recorder", daemon=True)
         self._thread.start()
 
@@ -96,6 +101,13 @@ class ThreadedRecorder:
             case Scope.CALL | Scope.COMPACTION:
                 return GuardedTrace(CallTrace(new_id(), head, self), self._trace_failed)
 
+    def begin_socket(self, head: RequestHead, status: int, headers: RawHeaders) -> SocketTrace:
+        """Begin the trace of a WebSocket, with the handshake's answer."""
+        if head.scope is not Scope.CALL:
+            return NULL_SOCKET_TRACE
+        trace = WebSocketTrace(head, status, headers, self)
+        return GuardedSocketTrace(trace, self._trace_failed)
+
     def _trace_failed(self, error: Exception) -> None:
         self.count_lost("calls", 1)
         self._listeners.failed(error)
@@ -106,7 +118,7 @@ class ThreadedRecorder:
 
     def close(self, timeout: float) -> bool:
         """Record what waits and stop, within ``timeout`` seconds; False where that failed."""
-        self._stopping = True
+        self._stop.set()
         self._hurry.set()
         self._work.set()
         self._thread.join(timeout)
@@ -133,14 +145,13 @@ class ThreadedRecorder:
         self._lost[what] += amount
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stop.is_set():
             self._work.wait()
             self._hurry.wait(self._flush_interval)
             self._hurry.clear()
             self._work.clear()
-            while not self._record_waiting() and not self._stopping:
-                self._hurry.clear()
-                self._hurry.wait(RETRY_SECONDS)
+            while not self._record_waiting() and not self._stop.wait(RETRY_SECONDS):
+                pass
         if self._record_waiting():
             self._close_journal()
 
@@ -211,5 +222,5 @@ def _held_bytes(operation: Operation) -> int:
             return operation.kept_bytes
         case CallEnded():
             return operation.observer.kept_bytes if operation.observer else 0
-        case ExchangeEnded():
+        case ExchangeEnded() | SocketEnded():
             return 0

@@ -22,12 +22,14 @@ from .bundle_writer import event_line, payload_ref, write_file
 from .call import CallEnded, Waits
 from .capture import Kind, Piece, scan
 from .dead_bundle import Found, read_dead
-from .end_record import response_payload, terminal_proxy, upstream_request_id
+from .end_record import response_payload, terminal_proxy
 from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
 from .exchange_trace import is_stream_head
 from .ids import new_id
 from .observer import ResponseObserver
 from .redaction import RawHeaders
+from .request_ids import upstream_request_id
+from .sse import event_type_of
 from .strict_json import NotStrictJson, dumps, loads_lenient
 from .terminal import Terminal, TerminalType, TransportEnd
 
@@ -95,7 +97,6 @@ class _Sealing:
         self._at_unix_ms = time.time_ns() // 1_000_000
         self._sequence = found.sequence
         self._payloads = _last_payload_number(bundle)
-        self._log: Appender | None = None
 
     def run(self) -> Sealed:
         """Seal the bundle. Raises OSError; it can then be sealed later."""
@@ -173,9 +174,10 @@ class _Sealing:
         answer = read_answer(ended.observer, ended.http_status)
         terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
         request_id, _ = upstream_request_id(ended.headers)
-        bodies = [piece.data for _, piece in captured if piece.kind is Kind.BODY]
+        bodies = [piece.data for _, piece in captured if piece.kind is not Kind.HEAD]
         is_stream = ended.observer is not None and ended.observer.is_stream
-        partial = partial_items(bodies, EVENT_BYTES_MAX) if is_stream else []
+        pieces = (piece for _, piece in captured)
+        partial = partial_items(pieces, EVENT_BYTES_MAX) if is_stream else []
         payload = response_payload(answer, request_id, partial, ended, keep_bodies=True)
         capture: dict[str, Any] = {
             "file": f"{STREAMS_NAME}/1.cap",
@@ -199,6 +201,7 @@ class _Sealing:
 
     def _add_payload(self, data: bytes) -> Mapping[str, Any]:
         self._payloads += 1
+        (self._bundle / PAYLOADS_NAME).mkdir(mode=0o700, exist_ok=True)
         write_file(self._bundle / PAYLOADS_NAME / f"{self._payloads}.json", data)
         return payload_ref(PayloadKind.INFERENCE_RESPONSE, self._payloads)
 
@@ -225,20 +228,20 @@ def _ended(started: RawEvent, captured: CapturedPieces) -> CallEnded:
     headers: RawHeaders = ()
     headers_ns: int | None = None
     observer: ResponseObserver | None = None
-    bytes_down = 0
     arrived_ns = ended_ns = started.wall_time_unix_ms * 1_000_000
     for _, piece in captured:
         ended_ns = piece.at_unix_ns
-        if piece.kind is Kind.HEAD:
-            headers_ns = piece.at_unix_ns
-            status, headers = _read_head(piece.data)
-            is_stream = is_stream_head(status, headers)
-            observer = ResponseObserver(
-                is_stream=is_stream, event_bytes_max=EVENT_BYTES_MAX, reserve=lambda _: True
-            )
-        elif observer is not None:
-            bytes_down += len(piece.data)
-            observer.piece(piece.data, piece.at_unix_ns)
+        match piece.kind:
+            case Kind.HEAD:
+                headers_ns = piece.at_unix_ns
+                status, headers = _read_head(piece.data)
+                observer = _observer(is_stream=is_stream_head(status, headers))
+            case Kind.BODY:
+                observer = observer or _observer(is_stream=True)
+                observer.piece(piece.data, piece.at_unix_ns)
+            case Kind.MESSAGE:
+                observer = observer or _observer(is_stream=True)
+                observer.message(event_type_of(piece.data), piece.data, piece.at_unix_ns)
     if observer is not None:
         observer.finish()
     return CallEnded(
@@ -253,10 +256,16 @@ def _ended(started: RawEvent, captured: CapturedPieces) -> CallEnded:
         arrived_ns=arrived_ns,
         ended_ns=ended_ns,
         ended_unix_ns=ended_ns,
-        bytes_down=bytes_down,
+        bytes_down=observer.bytes_down if observer else 0,
         lost_bytes=0,
         wire_sha256=None,
         decode_error=None,
+    )
+
+
+def _observer(*, is_stream: bool) -> ResponseObserver:
+    return ResponseObserver(
+        is_stream=is_stream, event_bytes_max=EVENT_BYTES_MAX, reserve=lambda _: True
     )
 
 

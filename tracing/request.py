@@ -2,19 +2,29 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .call import CallStarted
+from .call import CallStarted, SocketCall
 from .decoding import DecodeError, decode_body
 from .identity import Identity, identify
 from .json_masking import mask_json
 from .masking import mask
-from .redaction import header_secrets, redact_body, redact_query, redact_text
+from .redaction import (
+    header_secrets,
+    kept_headers,
+    redact_body,
+    redact_query,
+    redact_text,
+)
+from .request_ids import upstream_request_id
 from .strict_json import NotStrictJson, dumps, loads_strict
 
 UNKNOWN_MODEL = "unknown"
+
+_FRAME_FIELDS = frozenset({"type", "stream_id", "generate"})
+"""What a ``response.create`` message has beside the request (OpenAI's WebSocket mode)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,14 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prewarm:
+    """What a prewarm sent and got: the beginning of the conversation that chains from it."""
+
+    input: list[Any]
+    output: list[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Body:
     payload: bytes
     value: object = None
@@ -38,17 +56,29 @@ class _Body:
     secrets: tuple[bytes, ...] = ()
 
 
-def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: int) -> RequestRecord:
-    """Read the request of a call. It never raises: what cannot be read is kept as it came."""
+def read_request(
+    started: CallStarted,
+    *,
+    keep_body: bool,
+    decoded_bytes_max: int,
+    prewarm_of: Callable[[str], Prewarm | None],
+) -> RequestRecord:
+    """Read the request of a call. It never raises: what cannot be read is kept as it came.
+
+    ``prewarm_of`` finds the prewarm whose response an id names, if it is one's.
+    """
     headers = _text_headers(started)
     encoding = headers.get("content-encoding")
     wire = None if started.body is None else b"".join(started.body)
     query, query_secrets = redact_query(started.head.query)
     head_secrets = (*header_secrets(started.head.headers), *query_secrets)
     body = _read_body(wire, encoding, head_secrets, decoded_bytes_max, is_whole=started.is_whole)
+    fields = _fields(body.value)
+    form = "wire"
+    if started.socket is not None:
+        body, form = _socket_body(body, started.socket, prewarm_of)
     secrets = tuple(dict.fromkeys((*head_secrets, *body.secrets)))
     payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
-    fields = body.value if isinstance(body.value, dict) else {}
     model = fields.get("model")
     identity = identify(headers, body.value)
     is_prewarm = fields.get("generate") is False
@@ -58,14 +88,14 @@ def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: in
         identity=identity,
         secrets=secrets,
         is_prewarm=is_prewarm,
-        prewarm_body=fields if is_prewarm and keep_body else {},
+        prewarm_body=_fields(body.value) if is_prewarm and keep_body else {},
         proxy={
-            "transport": "sse" if fields.get("stream") is True else "http",
+            "transport": _transport(started, fields),
             "method": started.head.method,
             "path": started.head.path,
             "query": query,
             "connection_id": started.head.connection_id,
-            "stream_id": None,
+            "stream_id": started.socket.stream_id if started.socket else None,
             "client_call_id": identity.client_call_id,
             "retry_count": _retry_count(headers),
             "request": {
@@ -73,7 +103,7 @@ def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: in
                 "sha256": None if wire is None else hashlib.sha256(wire).hexdigest(),
                 "kept_sha256": hashlib.sha256(payload).hexdigest(),
                 "content_encoding": encoding,
-                "form": "wire",
+                "form": form,
                 "redacted": list(body.pointers),
             },
             "client": {
@@ -82,6 +112,7 @@ def read_request(started: CallStarted, *, keep_body: bool, decoded_bytes_max: in
                 "traceparent": headers.get("traceparent"),
             },
             "auth": _auth(headers),
+            **({"handshake": _handshake(started.socket)} if started.socket else {}),
         },
     )
 
@@ -112,6 +143,61 @@ def _read_body(
         pointers=redacted.pointers,
         secrets=redacted.secrets,
     )
+
+
+def _socket_body(
+    body: _Body, socket: SocketCall, prewarm_of: Callable[[str], Prewarm | None]
+) -> tuple[_Body, str]:
+    """Return the request in a message, and its form: wire, or logical where it builds on a prewarm.
+
+    A prewarm is no call, so nothing in the bundle could stand for what the message leaves out;
+    Codex's own bundles have the whole request there, too.
+    """
+    if not isinstance(body.value, dict):
+        why = "upstream began this response without a request" if not socket.has_request else None
+        return (replace(body, payload=stub(why)) if why else body), "wire"
+    request = {name: v for name, v in body.value.items() if name not in _FRAME_FIELDS}
+    parent = request.get("previous_response_id")
+    prewarm = prewarm_of(parent) if isinstance(parent, str) else None
+    form = "wire"
+    if prewarm is not None:
+        form = "logical"
+        del request["previous_response_id"]
+        request["input"] = [*prewarm.input, *prewarm.output, *as_items(request.get("input"))]
+    return replace(body, payload=dumps(request), value=request), form
+
+
+def as_items(value: object) -> list[Any]:
+    """Return a request's ``input`` as a list of items; a string stands for a user's message."""
+    match value:
+        case list():
+            return value
+        case str():
+            content = [{"type": "input_text", "text": value}]
+            return [{"type": "message", "role": "user", "content": content}]
+        case _:
+            return []
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _transport(started: CallStarted, fields: Mapping[str, Any]) -> str:
+    if started.socket is not None:
+        return "websocket"
+    return "sse" if fields.get("stream") is True else "http"
+
+
+def _handshake(socket: SocketCall) -> Mapping[str, Any]:
+    """Tell of the handshake: its request id is the connection's, and no response's."""
+    request_id, request_id_header = upstream_request_id(socket.handshake_headers)
+    return {
+        "http_status": socket.handshake_status,
+        "upstream_request_id": request_id,
+        "upstream_request_id_header": request_id_header,
+        "response_headers": kept_headers(socket.handshake_headers),
+    }
 
 
 def _unreadable(body: bytes, why: str, secrets: tuple[bytes, ...], *, is_whole: bool) -> _Body:

@@ -23,6 +23,11 @@ class Scope(Enum):
     """Relayed, counted and logged."""
 
 
+def socket_scope_of(path: str) -> Scope:
+    """Tell the scope of a WebSocket: calls run on the one where requests are posted."""
+    return Scope.CALL if path.rstrip("/").endswith("/responses") else Scope.NOTHING
+
+
 def scope_of(method: str, path: str) -> Scope:
     """Tell the scope. Only the end of the path counts: base paths differ (/v1, /openai/v1, ...)."""
     path = path.rstrip("/")

@@ -90,6 +90,7 @@ def test_proxy_that_drains_is_not_ready() -> None:
             allowed_hosts=(),
             header_bytes_max=65536,
             on_disconnect="abort",
+            takes_websockets=True,
         )
         found = [await _status(app, "/-/readyz"), await _status(app, "/-/healthz")]
         app.begin_draining([])

@@ -1,7 +1,7 @@
 """A journal driven by traces in the test's own thread: no relay, no queue, no clock of its own."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ class Recording:
         self.summaries: list[CallSummary] = []
         self.operations: list[Operation] = []
         self.has_memory = True
+        self.survives_refusals = False
         shape = journal_settings(trace_dir, **settings)
         self.keeps_bodies = shape.keep_bodies
         self.journal = Journal(shape, self.summaries.append, clock.monotonic)
@@ -115,7 +116,16 @@ class Recording:
     def put(self, operation: Operation) -> None:
         """Take an operation from a trace."""
         self.operations.append(operation)
-        self.journal.apply(operation)
+        self._until_taken(lambda: self.journal.apply(operation))
+
+    def _until_taken(self, write: Callable[[], None]) -> None:
+        """Write; where refusals are survived, as often as the disk refuses it."""
+        while True:
+            try:
+                return write()
+            except OSError:
+                if not self.survives_refusals:
+                    raise
 
     def reserve(self, size: int) -> bool:  # noqa: ARG002 - the protocol's signature
         """Whether there is memory: as the test says."""
@@ -147,7 +157,14 @@ class Recording:
 
     def close(self) -> list[Path]:
         """Close the journal and return the bundles, oldest first."""
-        self.journal.close()
+        self._until_taken(self.journal.close)
+        return self.bundles()
+
+    def crash(self) -> list[Path]:
+        """Leave the bundles as a process that is killed does: what was flushed, and no lock."""
+        self.journal.flush()
+        for bundle in self.journal._bundles():
+            bundle.writer.close()
         return self.bundles()
 
     def bundles(self) -> list[Path]:

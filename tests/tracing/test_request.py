@@ -41,7 +41,12 @@ def read(
         kept_bytes=0,
         is_whole=is_whole,
     )
-    return read_request(started, keep_body=keep_body, decoded_bytes_max=decoded_bytes_max)
+    return read_request(
+        started,
+        keep_body=keep_body,
+        decoded_bytes_max=decoded_bytes_max,
+        prewarm_of=lambda _: None,
+    )
 
 
 def sha256(data: bytes) -> str:

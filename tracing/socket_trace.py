@@ -1,0 +1,310 @@
+"""The trace of one WebSocket: each response on it is a call of its own.
+
+It reads copies of the bytes of both directions. Responses run in lanes: those that a ``stream_id``
+names run in parallel, the others one after the other, and within a lane the order of the requests
+is that of the responses (OpenAI's WebSocket mode).
+"""
+
+import re
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from .call import CallEnded, CallStarted, PieceSeen, RequestHead, SocketCall, SocketEnded, Waits
+from .capture import Direction, Kind
+from .exchange_trace import Queue
+from .ids import new_id
+from .observer import ERROR_EVENTS, TERMINAL_EVENTS, ResponseObserver
+from .redaction import RawHeaders
+from .sse import event_type_of
+from .strict_json import NotStrictJson, loads_lenient
+from .terminal import TransportEnd
+from .websocket_frames import FrameScanner, Message, Opcode, close_reason
+
+_CREATE = b"response.create"
+_STEER = b"response.steer"
+_CREATED = b"response.created"
+
+_STREAM_ID = re.compile(rb'"stream_id"\s*:')
+_RESPONSE_ID = re.compile(rb'"response"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Call:
+    """A call on the socket, begun by its request or, after a steer, by its response."""
+
+    call_id: UUID
+    stream_id: str | None
+    observer: ResponseObserver
+    arrived_ns: int
+    lost_bytes: int = 0
+    response_id: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    waiting: deque[_Call] = field(default_factory=deque)
+    """Calls whose response has not begun, oldest first."""
+    running: list[_Call] = field(default_factory=list)
+    """Calls whose response has begun; one, unless upstream surprises us."""
+    steer: bytes | None = None
+    """The steer message whose successor has not begun."""
+
+    def let_go(self, call: _Call) -> None:
+        """Forget a call that has ended."""
+        if call in self.running:
+            self.running.remove(call)
+        else:
+            self.waiting.remove(call)
+
+
+class WebSocketTrace:
+    """The trace of a WebSocket that was accepted."""
+
+    def __init__(self, head: RequestHead, status: int, headers: RawHeaders, queue: Queue) -> None:
+        """``status`` and ``headers`` are of the handshake's answer."""
+        self._head = head
+        self._handshake = (status, headers)
+        self._queue = queue
+        is_deflated = any(
+            name.lower() == b"sec-websocket-extensions" and b"permessage-deflate" in value.lower()
+            for name, value in headers
+        )
+        self._up = FrameScanner(message_bytes_max=queue.message_bytes_max, is_deflated=is_deflated)
+        self._down = FrameScanner(
+            message_bytes_max=queue.message_bytes_max, is_deflated=is_deflated
+        )
+        self._lanes: dict[str | None, _Lane] = {}
+        self._has_named_lanes = False
+        # Whose close frame came first, and what it said.
+        self._closed_by: TransportEnd | None = None
+        self._close_text: str | None = None
+        self._is_ended = False
+
+    @property
+    def open_calls(self) -> int:
+        """How many responses are asked for and not ended."""
+        return sum(len(lane.waiting) + len(lane.running) for lane in self._lanes.values())
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether a frame of ours could be put in, in either direction."""
+        return self._up.is_between_frames and self._down.is_between_frames
+
+    def up(self, data: bytes) -> None:
+        """Bytes went from the client to upstream."""
+        for message in self._up.feed(data):
+            match message.opcode:
+                case Opcode.TEXT:
+                    self._from_client(message)
+                case Opcode.CLOSE:
+                    self._note_close(TransportEnd.CLIENT_CLOSED, "the client", message)
+                case _:
+                    pass
+
+    def down(self, data: bytes) -> None:
+        """Bytes went from upstream to the client."""
+        for message in self._down.feed(data):
+            match message.opcode:
+                case Opcode.TEXT:
+                    self._from_upstream(message)
+                case Opcode.CLOSE:
+                    self._note_close(TransportEnd.EOF, "upstream", message)
+                case _:
+                    pass
+
+    def ended(self, end: TransportEnd, text: str | None) -> None:
+        """The socket ended, and with it the calls that were open on it."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        if end is not TransportEnd.SHUTDOWN and self._closed_by is not None:
+            # The side that answers a close frame may be the first to close the connection.
+            end = self._closed_by
+        for lane in self._lanes.values():
+            for call in [*lane.running, *lane.waiting]:
+                self._end(call, end, text or self._end_text(end))
+        self._lanes.clear()
+        self._queue.put(SocketEnded(connection_id=self._head.connection_id))
+
+    def _end_text(self, end: TransportEnd) -> str | None:
+        if end is TransportEnd.SHUTDOWN:
+            return None
+        closed = self._close_text
+        if end is TransportEnd.CLIENT_CLOSED:
+            return f"client disconnected before the response ended: {closed}" if closed else None
+        # Codex's text (codex-rs, responses_websocket.rs), and how it was closed.
+        text = "websocket closed by server before response.completed"
+        return f"{text}: {closed}" if closed else text
+
+    def _note_close(self, end: TransportEnd, who: str, message: Message) -> None:
+        if self._closed_by is None:
+            self._closed_by = end
+            code, reason = close_reason(message.data)
+            said = f"{code} {reason}".strip() if code is not None else "no code"
+            self._close_text = f"{who} closed the websocket with {said}"
+
+    def _from_client(self, message: Message) -> None:
+        data = message.data
+        if data is None:
+            # Too large to keep, and too large to read: most likely a request with files in it.
+            self._queue.count_lost("request_bytes", message.size)
+            self._start(None, None, message.size, has_request=True)
+            return
+        event_type = event_type_of(data)
+        if event_type == _CREATE:
+            stream_id = _stream_id(data)
+            self._has_named_lanes = self._has_named_lanes or stream_id is not None
+            self._start(stream_id, data, len(data), has_request=True)
+        elif event_type == _STEER:
+            lane = self._lane(_stream_id(data))
+            lane.steer = data
+
+    def _from_upstream(self, message: Message) -> None:
+        data = message.data
+        if data is None:
+            self._queue.count_lost("capture_bytes", message.size)
+            return
+        event_type = event_type_of(data)
+        stream_id = _stream_id(data) if self._has_named_lanes else None
+        if event_type == _CREATED:
+            call: _Call | None = self._begin(stream_id, data)
+        else:
+            call = _call_of(self._lanes.get(stream_id), event_type, data)
+        if call is None:
+            return
+        call.observer.message(event_type, data, time.monotonic_ns())
+        self._capture(call, data)
+        if event_type in TERMINAL_EVENTS or event_type in ERROR_EVENTS:
+            self._lanes[stream_id].let_go(call)
+            self._end(call, TransportEnd.EOF, None)
+
+    def _begin(self, stream_id: str | None, data: bytes) -> _Call:
+        """Take a response that begins: the oldest request's, or the successor of a steer."""
+        lane = self._lane(stream_id)
+        if not lane.waiting:
+            steer, lane.steer = lane.steer, None
+            size = len(steer) if steer else 0
+            self._start(stream_id, steer, size, has_request=False)
+        call = lane.waiting.popleft()
+        call.response_id = _response_id(data)
+        lane.running.append(call)
+        return call
+
+    def _start(
+        self, stream_id: str | None, data: bytes | None, size: int, *, has_request: bool
+    ) -> None:
+        kept = data
+        if data is not None and not self._queue.reserve(len(data)):
+            self._queue.count_lost("request_bytes", len(data))
+            kept = None
+        call = _Call(
+            call_id=new_id(),
+            stream_id=stream_id,
+            observer=ResponseObserver(
+                is_stream=True,
+                event_bytes_max=self._queue.event_bytes_max,
+                reserve=self._queue.reserve,
+            ),
+            arrived_ns=time.monotonic_ns(),
+        )
+        self._lane(stream_id).waiting.append(call)
+        status, headers = self._handshake
+        self._queue.put(
+            CallStarted(
+                call_id=call.call_id,
+                head=self._head,
+                arrived_unix_ns=time.time_ns(),
+                body=None if kept is None else [kept],
+                body_bytes=size,
+                kept_bytes=len(kept or b""),
+                is_whole=True,
+                socket=SocketCall(
+                    stream_id=stream_id,
+                    has_request=has_request,
+                    handshake_status=status,
+                    handshake_headers=headers,
+                ),
+            )
+        )
+
+    def _capture(self, call: _Call, data: bytes) -> None:
+        if not self._queue.keeps_bodies:
+            return
+        piece = PieceSeen(
+            call_id=call.call_id,
+            direction=Direction.DOWN,
+            kind=Kind.MESSAGE,
+            at_unix_ns=time.time_ns(),
+            data=data,
+        )
+        if self._queue.reserve(piece.held_bytes):
+            self._queue.put(piece)
+        else:
+            call.lost_bytes += len(data)
+            self._queue.count_lost("capture_bytes", len(data))
+
+    def _end(self, call: _Call, end: TransportEnd, text: str | None) -> None:
+        if call.observer.lost_bytes:
+            self._queue.count_lost("response_bytes", call.observer.lost_bytes)
+        self._queue.put(
+            CallEnded(
+                call_id=call.call_id,
+                http_status=None,
+                headers=(),
+                headers_ns=None,
+                observer=call.observer,
+                end=end,
+                end_text=text,
+                waits=Waits(),
+                arrived_ns=call.arrived_ns,
+                ended_ns=time.monotonic_ns(),
+                ended_unix_ns=time.time_ns(),
+                bytes_down=call.observer.bytes_down,
+                lost_bytes=call.lost_bytes,
+                wire_sha256=None,
+                decode_error=self._down.failure,
+            )
+        )
+
+    def _lane(self, stream_id: str | None) -> _Lane:
+        lane = self._lanes.get(stream_id)
+        if lane is None:
+            lane = self._lanes[stream_id] = _Lane()
+        return lane
+
+
+def _call_of(lane: _Lane | None, event_type: bytes, data: bytes) -> _Call | None:
+    """Tell whose an event is: lifecycle events name the response, others belong to the latest."""
+    if lane is None:
+        return None
+    if len(lane.running) > 1 and event_type in TERMINAL_EVENTS:
+        response_id = _response_id(data)
+        for call in lane.running:
+            if call.response_id == response_id:
+                return call
+    if lane.running:
+        return lane.running[-1]
+    # Before a response began there may be an error instead of it, or news of the connection.
+    return lane.waiting[0] if lane.waiting else None
+
+
+def _response_id(data: bytes) -> bytes | None:
+    match = _RESPONSE_ID.search(data)
+    return match[1] if match else None
+
+
+def _stream_id(data: bytes) -> str | None:
+    """Return the lane that a message names; the message is parsed only if it may name one."""
+    if _STREAM_ID.search(data) is None:
+        return None
+    try:
+        message = loads_lenient(data)
+    except NotStrictJson:
+        return None
+    match message:
+        case {"stream_id": str(stream_id)}:
+            return stream_id
+        case _:
+            return None
