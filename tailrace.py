@@ -6,6 +6,7 @@ reads does not load an HTTP server, and works where no proxy could.
 
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -130,9 +131,17 @@ def demo(trace_dir: Path) -> None:
     click.echo("\nWhat tailrace saw:\n")
     _print_calls(bundles, stderr=False)
     click.echo("\nNext:")
+    command = shlex.quote(_command())
     for bundle in bundles:
-        click.echo(f"  tailrace reduce {shlex.quote(str(bundle))} -o -")
-    click.echo("  tailrace serve")
+        click.echo(f"  {command} reduce {shlex.quote(str(bundle))} -o -")
+    click.echo(f"  {command} serve")
+
+
+def _command() -> str:
+    """What to type for this command: it may be in an environment that is not on the PATH."""
+    if shutil.which("tailrace"):
+        return "tailrace"
+    return os.path.relpath(sys.argv[0])
 
 
 @main.command()

@@ -24,6 +24,7 @@ from tracing.recorder import RecorderListeners, ThreadedRecorder
 from tracing.recovery import recover
 
 from . import exchange_log
+from .access import is_allowed
 from .app import App
 from .downstream import DownstreamServer
 from .metrics import Metrics
@@ -53,8 +54,10 @@ class RunningProxy:
 
     @property
     def base_url(self) -> str:
-        """What a client sets as its base URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """What a client on this machine sets as its base URL."""
+        # The address that stands for all of a machine's is none to connect to.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}/v1"
 
 
@@ -134,6 +137,11 @@ async def _serve(settings: Settings, screen: TextIO) -> None:
     async with running_proxy(settings, hurry) as proxy:
         screen.write(start_screen(proxy, settings))
         screen.flush()
+        if not is_allowed(settings.listen_host, ()):
+            _log.warning(
+                "whoever can reach this port can use the upstream, and fill the disk",
+                listen=settings.listen,
+            )
         await stop.wait()
         _log.info("shutting down", grace_seconds=settings.shutdown_grace)
 

@@ -186,3 +186,18 @@ def test_port_in_use_is_told(upstream: ScriptedUpstream, tmp_path: Path) -> None
         process = ServeProcess(upstream.url, tmp_path / "traces", tmp_path, listen=listen)
         with pytest.raises(AssertionError, match=f"cannot listen on {listen}"):
             process.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("listen", "is_warned"), [("127.0.0.1:0", False), ("localhost:0", False), ("0.0.0.0:0", True)]
+)
+def test_open_port_is_warned_of(
+    upstream: ScriptedUpstream, tmp_path: Path, listen: str, is_warned: bool
+) -> None:
+    """Where others can reach the port the log says so, and clients here are told a usable URL."""
+    with ServeProcess(
+        f"{upstream.url}/v1", tmp_path / "traces", tmp_path, listen=listen
+    ) as process:
+        assert process.base_url.startswith("http://127.0.0.1:")
+        assert process.terminate() == 0
+        assert (b"whoever can reach this port" in process.log_path.read_bytes()) is is_warned
