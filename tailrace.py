@@ -131,7 +131,7 @@ def demo(trace_dir: Path) -> None:
     click.echo("\nWhat tailrace saw:\n")
     _print_calls(bundles, stderr=False)
     click.echo("\nNext:")
-    command = shlex.quote(_command())
+    command = _command()
     for bundle in bundles:
         click.echo(f"  {command} reduce {shlex.quote(str(bundle))} -o -")
     click.echo(f"  {command} serve")
@@ -139,9 +139,10 @@ def demo(trace_dir: Path) -> None:
 
 def _command() -> str:
     """What to type for this command: it may be in an environment that is not on the PATH."""
-    if shutil.which("tailrace"):
-        return "tailrace"
-    return os.path.relpath(sys.argv[0])
+    started_as = Path(sys.argv[0])
+    if started_as.name != "tailrace":
+        return "python -m tailrace"
+    return "tailrace" if shutil.which("tailrace") else shlex.quote(os.path.relpath(started_as))
 
 
 @main.command()
