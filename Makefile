@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve check format wheel clean
+.PHONY: help setup demo test serve check format bench wheel clean
 
 help: ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ check: $(STAMP) ## formatting, lint and types
 format: $(STAMP) ## format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix .
 	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure what the proxy costs, beside others (ARGS="websocket --rounds 3")
+	@$(BIN)/python -m bench $(ARGS)
 
 wheel: $(STAMP) ## build dist/tailrace-*.whl
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -263,7 +263,7 @@ def _refuse_upgrade(
         # After a 426, and no other status, Codex falls back to HTTP.
         message = "WebSockets are declined here (websockets = false); use HTTP"
         return Refusal(status=426, code="websocket_declined", message=message)
-    if request.method != "GET" or request.can_read_body or request.version < _HTTP_1_1:
+    if request.method != "GET" or request.body_exists or request.version < _HTTP_1_1:
         message = "a WebSocket is asked for by a GET without a body, in HTTP/1.1"
         return Refusal(status=400, code="bad_upgrade", message=message)
     return None

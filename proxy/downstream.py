@@ -90,13 +90,13 @@ class DownstreamServer(web.Server):
         self._connections_max = connections_max
         self._protocol_settings = protocol_settings
         self._numbers = itertools.count(1)
-        self._alive: set[RequestHandler] = set()
+        self._alive: dict[RequestHandler, asyncio.Transport] = {}
         self._all_gone: asyncio.Event | None = None
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Take a connection, or answer 503 at once where there are too many."""
         super().connection_made(handler, transport)
-        self._alive.add(handler)
+        self._alive[handler] = transport
         if self._all_gone is not None:
             transport.close()
         elif self._connections_max and len(self._connections) > self._connections_max:
@@ -106,7 +106,7 @@ class DownstreamServer(web.Server):
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Note that a connection has ended, and that its client has all that was sent on it."""
         super().connection_lost(handler, exc)
-        self._alive.discard(handler)
+        self._alive.pop(handler, None)
         if self._all_gone is not None and not self._alive:
             self._all_gone.set()
 
@@ -115,6 +115,12 @@ class DownstreamServer(web.Server):
         self._all_gone = asyncio.Event()
         if self._alive:
             await self._all_gone.wait()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
+        """End every connection, also one whose client does not take what was sent."""
+        await super().shutdown(timeout)
+        for transport in self._alive.values():
+            transport.abort()
 
     def _make_request(
         self,

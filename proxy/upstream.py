@@ -17,7 +17,6 @@ from typing import Any
 import aiohttp
 from aiohttp import StreamReader, hdrs, http
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http import StreamWriter
@@ -33,6 +32,8 @@ from .errors import (
     UpstreamIdleTimeoutError,
     UpstreamProtocolError,
 )
+from .reset import reset
+from .upstream_protocol import UpstreamProtocol, new_protocol
 
 KEEPALIVE_SECONDS = 4.0
 """How long an idle connection is kept: less than servers keep theirs, since a request that meets
@@ -89,7 +90,8 @@ class Upstream:
             limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls(settings.ca_file)
         )
         loop = asyncio.get_running_loop()
-        self._connector._factory = partial(_new_protocol, loop)
+        self._transports: set[asyncio.Transport] = set()
+        self._connector._factory = partial(new_protocol, loop, self._transports)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout)
         # The pool asks a request where to connect; one stands for all, since all go to one place.
         self._destination = ClientRequest("GET", self._base, loop=loop, proxy=settings.proxy)
@@ -112,61 +114,10 @@ class Upstream:
         return UpstreamExchange(connection, self._settings)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also one where upstream does not take what was sent."""
         await self._connector.close()
-
-
-class _UpstreamProtocol(ResponseHandler):
-    """aiohttp's side of a connection, with what it does not tell of a broken body."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.was_reset = False
-        """How a body ended that only the connection's end ends."""
-        self._awaits_body = True
-        self._is_resting = False
-
-    def rest(self) -> None:
-        """Get ready to be kept: whatever upstream says from now on, it says unasked."""
-        self._is_resting = self._awaits_body = True
-
-    def set_response_params(self, **params: Any) -> None:
-        """Get ready for the next response."""
-        self._awaits_body, self._is_resting = True, False
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what upstream sent."""
-        if self._awaits_body:
-            if self._is_resting:
-                # A 408 for being idle, say: it would be taken for the next request's answer.
-                self.close()
-                return
-            # In one piece with a chunk that is none, aiohttp would forget the head and the body.
-            end = data.find(b"\r\n\r\n") + 4
-            if 4 <= end < len(data):
-                self._awaits_body = False
-                super().data_received(data[:end])
-                data = data[end:]
-        super().data_received(data)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.was_reset = exc is not None
-        super().connection_lost(exc)
-
-    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        if exc_cause is None:
-            super().set_exception(exc)
-        else:
-            super().set_exception(exc, exc_cause)
-        # aiohttp tells of a chunk that is none to who waits for a head alone: a body would hang.
-        body = self._payload
-        if isinstance(exc, http.HttpProcessingError) and body is not None and not body.is_eof():
-            body.set_exception(exc)
-
-
-def _new_protocol(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _UpstreamProtocol(loop)
+        for transport in self._transports:
+            transport.abort()
 
 
 class UpstreamExchange:
@@ -174,7 +125,7 @@ class UpstreamExchange:
 
     def __init__(self, connection: Connection, settings: UpstreamSettings) -> None:
         protocol = connection.protocol
-        assert isinstance(protocol, _UpstreamProtocol)
+        assert isinstance(protocol, UpstreamProtocol)
         self._connection = connection
         self._settings = settings
         self._protocol = protocol
@@ -302,11 +253,12 @@ class UpstreamExchange:
     def switch_to(self, flow: Any) -> None:
         """Hand what comes from now on to ``flow``: ``feed_data``, then ``feed_eof``."""
         self._protocol.read_timeout = None
-        self._protocol.set_parser(flow, None)
+        self._protocol.switch_to(flow)
 
-    def abort(self) -> None:
+    def reset(self) -> None:
         """End the connection abruptly."""
-        self._protocol.abort()
+        if self._protocol.transport is not None:
+            reset(self._protocol.transport)
 
     def end(self) -> None:
         """Give the connection back to the pool if the exchange is whole, else close it."""

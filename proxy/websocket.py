@@ -21,6 +21,7 @@ from tracing.terminal import TransportEnd
 from .downstream import DownstreamProtocol, RelayedResponse
 from .forward import Forwarding
 from .headers import Framing, request_head, response_head
+from .reset import reset
 from .upstream import SWITCHING_PROTOCOLS, Upstream, UpstreamExchange, UpstreamHead
 
 BUFFER_BYTES_MAX = 64 * 1024
@@ -32,15 +33,18 @@ _GOING_AWAY_TO_UPSTREAM = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
 
 
 def asks_for_websocket(headers: RawHeaders) -> bool:
-    """Tell whether a request asks to become a WebSocket (RFC 6455, 4.1)."""
-    upgrade = connection = False
-    for name, value in headers:
-        match name.lower():
-            case b"upgrade":
-                upgrade = upgrade or b"websocket" in value.lower()
-            case b"connection":
-                connection = connection or b"upgrade" in value.lower()
-    return upgrade and connection
+    """Tell whether a request asks to become a WebSocket (RFC 6455, 4.1).
+
+    To the letter as aiohttp's parser does, which takes what follows for frames or for a request.
+    """
+    protocols = [value.lower() for name, value in headers if name.lower() == b"upgrade"]
+    options = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    return b"upgrade" in options and protocols[:1] == [b"websocket"]
 
 
 class _Flow:
@@ -98,27 +102,32 @@ class SocketForwarding(Forwarding):
         self._socket_head = head
         self._recorder = recorder
         self._socket: SocketTrace = NULL_SOCKET_TRACE
-        self._is_leaving = False
+        self._is_leaving = self._is_draining = False
         self._closed = asyncio.Event()
         self._settled = asyncio.Event()
 
     @property
     def may_drain(self) -> bool:
         """Whether responses go on that the client asked for before it left."""
-        return self._socket.open_calls > 0
+        return bool(self._socket.open_calls)
 
     async def drain(self) -> None:
         """Read on until the open responses have ended, although the client has left."""
-        await self._settled.wait()
+        if self.may_drain and not self._closed.is_set():
+            self._is_draining = True
+            await self._settled.wait()
 
     def leave(self) -> None:
-        """End the socket as soon as no response is open on it."""
+        """End the socket as soon as no response is open on it.
+
+        Where nobody knows, it goes on as long as it may.
+        """
         self._is_leaving = True
         self._leave_if_idle()
 
     def close(self) -> None:
         """Close the connection to upstream, then tell the trace of the end."""
-        self._end_upstream()
+        self._pass_reset_on()
         super().close()
         self._socket.ended(self.end, self.end_text)
 
@@ -143,7 +152,11 @@ class SocketForwarding(Forwarding):
         response = RelayedResponse(head.status, _head_of(head), is_chunked=False, keep_alive=False)
         await response.prepare(self._request)
         self._join(exchange)
+        if self._is_leaving:
+            self._leave_if_idle()
         await self._closed.wait()
+        if exchange.was_reset and self._request.transport is not None:
+            reset(self._request.transport)
         response.cut_off(self._request)
         return response
 
@@ -158,21 +171,19 @@ class SocketForwarding(Forwarding):
 
     def _down(self, data: bytes) -> None:
         self._socket.down(data)
-        self._leave_if_idle()
+        if self._is_leaving or self._is_draining:
+            self._leave_if_idle()
 
     def _upstream_closed(self) -> None:
         exchange = self._exchange
         assert exchange is not None
-        if not self._is_leaving:
+        if not self._closed.is_set():
             self.end = TransportEnd.UPSTREAM_ERROR if exchange.was_reset else TransportEnd.EOF
-        transport = self._request.transport
-        if exchange.was_reset and transport is not None:
-            transport.abort()
         self._closed.set()
         self._settled.set()
 
     def _leave_if_idle(self) -> None:
-        if self._socket.open_calls:
+        if self._socket.open_calls != 0:
             return
         self._settled.set()
         if not self._is_leaving or self._closed.is_set():
@@ -183,12 +194,12 @@ class SocketForwarding(Forwarding):
             _write(self._request.protocol, _GOING_AWAY_TO_CLIENT)
         self._closed.set()
 
-    def _end_upstream(self) -> None:
+    def _pass_reset_on(self) -> None:
         """Pass a client's abrupt end on as one; any other end is a close."""
         downstream = self._request.protocol
         is_abrupt = isinstance(downstream, DownstreamProtocol) and downstream.was_reset
         if is_abrupt and self._exchange is not None and self.end is TransportEnd.CLIENT_CLOSED:
-            self._exchange.abort()
+            self._exchange.reset()
 
 
 def _head_of(head: UpstreamHead) -> bytes:

@@ -16,6 +16,7 @@ from .sse import SSEScanner
 from .strict_json import NotStrictJson, loads_lenient
 from .terminal import ProtocolWord
 
+_HTTP_STATUSES = range(100, 600)
 _WORD_OF_EVENT = {
     b"response.completed": ProtocolWord.COMPLETED,
     b"response.failed": ProtocolWord.FAILED,
@@ -92,7 +93,7 @@ def _read_stream(observer: ResponseObserver) -> Answer:
         error = _parse(observer.error)
         text = _error_text(error) or "error event"
         answer = _unread(ProtocolWord.ERROR, observer, items, text)
-        return replace(answer, http_status=_error_status(error), headers=_error_headers(error))
+        return replace(answer, http_status=_error_status(error), headers=error_headers(error))
     cancelled = observer.response_status == "cancelled"
     return _unread(ProtocolWord.CANCELLED if cancelled else ProtocolWord.NONE, observer, items)
 
@@ -191,13 +192,13 @@ def _error_text(body: object) -> str | None:
 def _error_status(error: object) -> int | None:
     """Return the status that an error on a WebSocket tells, under either of its names."""
     match error:
-        case {"status": int(status)} | {"status_code": int(status)}:
+        case {"status": int(status)} | {"status_code": int(status)} if status in _HTTP_STATUSES:
             return status
         case _:
             return None
 
 
-def _error_headers(error: object) -> RawHeaders:
+def error_headers(error: object) -> RawHeaders:
     """Return the headers in an error on a WebSocket: inside for the SDK, beside it for Codex."""
     match error:
         case {"error": {"headers": dict(headers)}} | {"headers": dict(headers)}:

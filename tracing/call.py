@@ -5,6 +5,7 @@ one monotonic clock elsewhere.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from .capture import Direction, Kind
@@ -68,11 +69,11 @@ PIECE_OVERHEAD_BYTES = 256
 """What a piece that waits for the disk takes beside its data: the objects, and later the record."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceSeen:
+class PieceSeen(NamedTuple):
     """A piece for the capture, decoded where it was encoded.
 
-    ``headers`` is set for a head: all of them as they came, since some hold secrets.
+    ``headers`` is set for a head, and for a message that holds headers: all of them as they came,
+    since some hold secrets.
     """
 
     call_id: UUID

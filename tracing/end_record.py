@@ -56,8 +56,7 @@ def end_record(
     """
     observer = ended.observer
     answer = read_answer(observer, ended.http_status)
-    if answer.http_status is not None or answer.headers:
-        ended = replace(ended, http_status=answer.http_status, headers=answer.headers)
+    ended = with_headers_of(answer, ended)
     terminal = decide(answer.word, answer.text, ended.end, ended.end_text)
     request_id, _ = upstream_request_id(ended.headers)
     partial: list[dict[str, Any]] = []
@@ -73,6 +72,13 @@ def end_record(
         event={**_event(call, terminal, answer.response_id, request_id), "proxy": proxy},
         summary=_summary(call, ended, answer, terminal, request_id),
     )
+
+
+def with_headers_of(answer: Answer, ended: CallEnded) -> CallEnded:
+    """Take the status and headers that an error on a WebSocket told, if it did."""
+    if answer.http_status is None and not answer.headers:
+        return ended
+    return replace(ended, http_status=answer.http_status, headers=answer.headers)
 
 
 def terminal_proxy(

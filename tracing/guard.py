@@ -18,8 +18,8 @@ class GuardedSocketTrace:
         self._on_failure = on_failure
 
     @property
-    def open_calls(self) -> int:
-        """How many responses are asked for and not ended."""
+    def open_calls(self) -> int | None:
+        """How many responses are asked for and not ended; None where that is not known."""
         return self._trace.open_calls
 
     @property

@@ -33,8 +33,8 @@ class SocketTrace(Protocol):
     """What the relay tells of a WebSocket. No method waits, and none raises."""
 
     @property
-    def open_calls(self) -> int:
-        """How many responses are asked for and not ended."""
+    def open_calls(self) -> int | None:
+        """How many responses are asked for and not ended; None where that is not known."""
 
     @property
     def is_between_frames(self) -> bool:
@@ -88,7 +88,7 @@ class NullTrace:
 class NullSocketTrace:
     """The trace of a WebSocket that is not traced."""
 
-    open_calls = 0
+    open_calls = None
     is_between_frames = False
 
     def up(self, data: bytes) -> None:

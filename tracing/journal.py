@@ -5,7 +5,6 @@ it changed anything that a second attempt would change again, or it is done.
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, assert_never
 from uuid import UUID
 
-from .answer import Answer
 from .bundle_writer import BundleWriter
 from .call import (
     CallEnded,
@@ -22,24 +20,18 @@ from .call import (
     ExchangeEnded,
     Operation,
     PieceSeen,
-    SocketCall,
     SocketEnded,
 )
+from .chains import Chains
 from .end_record import end_record
 from .events import PayloadKind
 from .ids import new_id
 from .json_masking import mask_text
 from .notices import exchange_payload, prewarm_payload
 from .open_call import OpenCall
-from .request import Prewarm, RequestRecord, as_items, read_request, stub
+from .request import read_request, stub
 from .strict_json import dumps
 from .terminal import TerminalType
-
-RESPONSES_REMEMBERED_MAX = 65_536
-"""How many responses' threads are remembered, to place calls that chain from them: some 10 MB."""
-
-PREWARMS_REMEMBERED_MAX = 64
-"""How many prewarms' inputs are remembered: each may be a whole conversation, and serves once."""
 
 _TURN_STATUS = {
     TerminalType.COMPLETED: "completed",
@@ -92,9 +84,7 @@ class Journal:
         self._retired: list[_OpenBundle] = []
         self._calls: dict[UUID, tuple[OpenCall, _OpenBundle]] = {}
         self._sockets: dict[str, _OpenBundle] = {}
-        self._lane_models: dict[tuple[str, str | None], str] = {}
-        self._thread_of_response: OrderedDict[str, str] = OrderedDict()
-        self._prewarms: OrderedDict[str, Prewarm] = OrderedDict()
+        self._chains = Chains()
 
     def apply(self, operation: Operation) -> None:
         """Record one operation. Raises OSError, and can then be called with it again."""
@@ -142,16 +132,21 @@ class Journal:
             started,
             keep_body=self._settings.keep_bodies,
             decoded_bytes_max=self._settings.decoded_bytes_max,
-            prewarm_of=self._prewarms.get,
+            prewarm_of=self._chains.prewarm_of,
         )
         call_id = str(started.call_id)
         identity = request.identity
         named_thread_id = mask_text(identity.thread_id or "", request.secrets)
-        thread_id = named_thread_id or self._chained_thread(request) or f"thread:{call_id}"
+        chained_thread_id = self._chains.thread_of(identity.previous_response_id)
+        thread_id = named_thread_id or chained_thread_id or f"thread:{call_id}"
         turn_id = mask_text(identity.turn_id or "", request.secrets) or f"turn:{call_id}"
-        if started.socket is not None:
-            request = self._with_lane_model(request, started.head.connection_id, started.socket)
+        socket = started.socket
+        if socket is not None:
+            model = self._chains.lane_model(started.head.connection_id, socket, request.model)
+            request = replace(request, model=model)
         call = OpenCall(started=started, request=request, thread_id=thread_id, turn_id=turn_id)
+        if socket is not None:
+            call.add_response_secrets(socket.handshake_headers)
         self._begin_in_bundle(started.call_id, call, request.payload)
 
     def _begin_in_bundle(self, call_id: UUID, call: OpenCall, payload: bytes) -> None:
@@ -164,16 +159,6 @@ class Journal:
             self._append_start(bundle, call, reference)
         bundle.open_calls += 1
         self._calls[call_id] = (call, bundle)
-
-    def _with_lane_model(
-        self, request: RequestRecord, connection_id: str, socket: SocketCall
-    ) -> RequestRecord:
-        """Give the successor of a steer, which has no request, the model of the call before it."""
-        lane = (connection_id, socket.stream_id)
-        if socket.has_request:
-            self._lane_models[lane] = request.model
-            return request
-        return replace(request, model=self._lane_models.get(lane, request.model))
 
     def _bundle_for(self, call: OpenCall) -> _OpenBundle:
         """Return the current bundle, or that of the WebSocket's first call. Raises OSError."""
@@ -189,8 +174,7 @@ class Journal:
         bundle = self._sockets.pop(connection_id, None)
         if bundle is not None:
             bundle.sockets -= 1
-        for lane in [lane for lane in self._lane_models if lane[0] == connection_id]:
-            del self._lane_models[lane]
+        self._chains.let_go_of(connection_id)
 
     def _append_start(
         self, bundle: _OpenBundle, call: OpenCall, payload: Mapping[str, Any]
@@ -215,8 +199,8 @@ class Journal:
             return
         call, bundle = self._calls[ended.call_id]
         call.add_response_secrets(ended.headers)
-        for piece in call.finish_capture():
-            call.add_offset(bundle.writer.capture.append(piece))
+        if rest := call.finish_capture():
+            call.add_offset(bundle.writer.capture.append(rest))
         bundle.writer.capture.flush()
         record = end_record(
             call,
@@ -231,15 +215,16 @@ class Journal:
             keep_bodies = self._settings.keep_bodies
             payload = prewarm_payload(call, record.answer, keep_bodies=keep_bodies)
             self._note(bundle, "tailrace.prewarm", payload, at_unix_ms, call)
-            self._remember_prewarm(call, record.answer)
+            self._chains.remember_prewarm(record.answer, call.prewarm_body, call.secrets)
         else:
             reference = bundle.writer.add_payload(call.response_kind, record.payload)
             self._append(bundle, call, record.event_naming(reference), at_unix_ms)
             self._end_turn(bundle, call, record.terminal.type, at_unix_ms)
-        self._remember(record.answer.response_id, call.thread_id)
+        self._chains.remember(record.answer.response_id, call.thread_id)
         bundle.open_calls -= 1
         del self._calls[ended.call_id]
-        self._on_call_ended(record.summary)
+        if not call.is_prewarm:
+            self._on_call_ended(record.summary)
 
     def _end_turn(
         self, bundle: _OpenBundle, call: OpenCall, terminal: TerminalType, at_unix_ms: int
@@ -258,7 +243,7 @@ class Journal:
             return
         call, bundle = self._calls[piece.call_id]
         room = self._settings.capture_bytes_max
-        for record in call.capture_records(piece, bytes_max=room):
+        if record := call.capture_record(piece, bytes_max=room):
             call.add_offset(bundle.writer.capture.append(record))
 
     def _note_exchange(self, ended: ExchangeEnded) -> None:
@@ -308,27 +293,6 @@ class Journal:
             "metadata_payload": None,
         }
         bundle.writer.append(event, at_unix_ms=at_unix_ms, thread_id=thread_id)
-
-    def _chained_thread(self, request: RequestRecord) -> str | None:
-        parent = request.identity.previous_response_id
-        return self._thread_of_response.get(parent) if parent else None
-
-    def _remember_prewarm(self, call: OpenCall, answer: Answer) -> None:
-        if answer.response_id is None or not call.prewarm_body:
-            return
-        self._prewarms[answer.response_id] = Prewarm(
-            input=as_items(call.prewarm_body.get("input")), output=answer.output_items
-        )
-        if len(self._prewarms) > PREWARMS_REMEMBERED_MAX:
-            self._prewarms.popitem(last=False)
-
-    def _remember(self, response_id: str | None, thread_id: str) -> None:
-        if response_id is None:
-            return
-        self._thread_of_response[response_id] = thread_id
-        self._thread_of_response.move_to_end(response_id)
-        if len(self._thread_of_response) > RESPONSES_REMEMBERED_MAX:
-            self._thread_of_response.popitem(last=False)
 
     def _open_bundle(self, root_thread_id: str, at_unix_ms: int) -> _OpenBundle:
         """Return the bundle that calls begin in now; make one if need be. Raises OSError."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .call import CallStarted, PieceSeen
@@ -113,34 +113,36 @@ class OpenCall:
             return {"type": "compaction_request_started", **self.compaction_ids(), **common}
         return {"type": "inference_started", "inference_call_id": self.call_id, **common}
 
-    def capture_records(self, piece: PieceSeen, *, bytes_max: int) -> Iterator[bytes]:
-        """Give the records that a piece becomes: none while it may be the start of a secret."""
+    def capture_record(self, piece: PieceSeen, *, bytes_max: int) -> bytes | None:
+        """Return the record that a piece becomes: none while it may be the start of a secret."""
         self._last_unix_ns = piece.at_unix_ns
         if piece.kind is Kind.HEAD:
             self.add_response_secrets(piece.headers)
-            yield self._record(piece.kind, mask_json(piece.data, self.secrets))
-            return
+            return self._record(piece.kind, mask_json(piece.data, self.secrets))
         self._wire_hash.update(piece.data)
         if self._is_capture_full or self.kept_bytes + len(piece.data) > bytes_max:
             # What follows is lost as well: a capture has an end, and no hole.
             self._is_capture_full = True
             self.capture_lost_bytes += len(piece.data)
-            return
+            return None
+        if piece.headers:
+            self.add_response_secrets(piece.headers)
         data = self._mask.feed(piece.data)
         if piece.kind is Kind.MESSAGE:
             # A message is whole: no secret goes on in the next one.
             data += self._mask.finish()
-        yield from self._content_record(piece.kind, data)
+        return self._content_record(piece.kind, data)
 
-    def finish_capture(self) -> Iterator[bytes]:
-        """Give the record of what was held back as the possible start of a secret."""
+    def finish_capture(self) -> bytes | None:
+        """Return the record of what was held back as the possible start of a secret."""
         return self._content_record(Kind.BODY, self._mask.finish())
 
-    def _content_record(self, kind: Kind, data: bytes) -> Iterator[bytes]:
-        if data:
-            self._kept_hash.update(data)
-            self.kept_bytes += len(data)
-            yield self._record(kind, data)
+    def _content_record(self, kind: Kind, data: bytes) -> bytes | None:
+        if not data:
+            return None
+        self._kept_hash.update(data)
+        self.kept_bytes += len(data)
+        return self._record(kind, data)
 
     def _record(self, kind: Kind, data: bytes) -> bytes:
         return encode(self._uuid, Direction.DOWN, kind, self._last_unix_ns, data)

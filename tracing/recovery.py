@@ -22,7 +22,7 @@ from .bundle_writer import event_line, payload_ref, write_file
 from .call import CallEnded, Waits
 from .capture import Kind, Piece, scan
 from .dead_bundle import Found, read_dead
-from .end_record import response_payload, terminal_proxy
+from .end_record import response_payload, terminal_proxy, with_headers_of
 from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
 from .exchange_trace import is_stream_head
 from .ids import new_id
@@ -172,6 +172,7 @@ class _Sealing:
             }
         ended = _ended(started, captured)
         answer = read_answer(ended.observer, ended.http_status)
+        ended = with_headers_of(answer, ended)
         terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
         request_id, _ = upstream_request_id(ended.headers)
         bodies = [piece.data for _, piece in captured if piece.kind is not Kind.HEAD]

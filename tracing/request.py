@@ -46,6 +46,8 @@ class Prewarm:
 
     input: list[Any]
     output: list[Any]
+    previous_response_id: str | None
+    """The call that the prewarm itself chains from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,8 @@ def read_request(
     secrets = tuple(dict.fromkeys((*head_secrets, *body.secrets)))
     payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
     model = fields.get("model")
-    identity = identify(headers, body.value)
+    # Of the message as it came: the logical form no longer names the prewarm, whose thread it is.
+    identity = identify(headers, fields)
     is_prewarm = fields.get("generate") is False
     return RequestRecord(
         payload=payload,
@@ -162,9 +165,25 @@ def _socket_body(
     form = "wire"
     if prewarm is not None:
         form = "logical"
-        del request["previous_response_id"]
-        request["input"] = [*prewarm.input, *prewarm.output, *as_items(request.get("input"))]
+        request["previous_response_id"] = prewarm.previous_response_id
+        if prewarm.previous_response_id is None:
+            del request["previous_response_id"]
+        before = [*prewarm.input, *prewarm.output]
+        request["input"] = [*before, *as_items(request.get("input"))]
+        pointers = tuple(_moved(pointer, len(before)) for pointer in body.pointers)
+        body = replace(body, pointers=pointers)
     return replace(body, payload=dumps(request), value=request), form
+
+
+def _moved(pointer: str, by: int) -> str:
+    """Return where a value stands when so many items come before those of the input."""
+    match pointer.split("/"):
+        case ["", "input"]:
+            return f"/input/{by}/content/0/text"
+        case ["", "input", index, *rest] if index.isdecimal():
+            return "/".join(["", "input", str(int(index) + by), *rest])
+        case _:
+            return pointer
 
 
 def as_items(value: object) -> list[Any]:

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from .answer import error_headers
 from .call import CallEnded, CallStarted, PieceSeen, RequestHead, SocketCall, SocketEnded, Waits
 from .capture import Direction, Kind
 from .exchange_trace import Queue
@@ -18,6 +19,7 @@ from .ids import new_id
 from .observer import ERROR_EVENTS, TERMINAL_EVENTS, ResponseObserver
 from .redaction import RawHeaders
 from .sse import event_type_of
+from .steers import Steers
 from .strict_json import NotStrictJson, loads_lenient
 from .terminal import TransportEnd
 from .websocket_frames import FrameScanner, Message, Opcode, close_reason
@@ -25,8 +27,10 @@ from .websocket_frames import FrameScanner, Message, Opcode, close_reason
 _CREATE = b"response.create"
 _STEER = b"response.steer"
 _CREATED = b"response.created"
+_STEER_NEWS = frozenset({b"response.steer.failed", b"response.steer.pending"})
 
 _STREAM_ID = re.compile(rb'"stream_id"\s*:')
+_STREAM_ID_TEXT = re.compile(rb'"stream_id"\s*:\s*"([^"\\]+)"')
 _RESPONSE_ID = re.compile(rb'"response"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 
 
@@ -39,7 +43,7 @@ class _Call:
     observer: ResponseObserver
     arrived_ns: int
     lost_bytes: int = 0
-    response_id: bytes | None = None
+    response_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -48,8 +52,8 @@ class _Lane:
     """Calls whose response has not begun, oldest first."""
     running: list[_Call] = field(default_factory=list)
     """Calls whose response has begun; one, unless upstream surprises us."""
-    steer: bytes | None = None
-    """The steer message whose successor has not begun."""
+    latest: str | None = None
+    """The id of the response that began last."""
 
     def let_go(self, call: _Call) -> None:
         """Forget a call that has ended."""
@@ -77,15 +81,23 @@ class WebSocketTrace:
         )
         self._lanes: dict[str | None, _Lane] = {}
         self._has_named_lanes = False
+        self._open_calls = 0
+        self._steers = Steers()
         # Whose close frame came first, and what it said.
         self._closed_by: TransportEnd | None = None
         self._close_text: str | None = None
         self._is_ended = False
 
     @property
-    def open_calls(self) -> int:
-        """How many responses are asked for and not ended."""
-        return sum(len(lane.waiting) + len(lane.running) for lane in self._lanes.values())
+    def open_calls(self) -> int | None:
+        """How many responses are asked for and not ended; None where that is not known."""
+        if self._failure and not self._is_ended:
+            return None
+        return self._open_calls
+
+    @property
+    def _failure(self) -> str | None:
+        return self._down.failure or self._up.failure
 
     @property
     def is_between_frames(self) -> bool:
@@ -94,6 +106,8 @@ class WebSocketTrace:
 
     def up(self, data: bytes) -> None:
         """Bytes went from the client to upstream."""
+        if self._is_ended:
+            return
         for message in self._up.feed(data):
             match message.opcode:
                 case Opcode.TEXT:
@@ -105,6 +119,8 @@ class WebSocketTrace:
 
     def down(self, data: bytes) -> None:
         """Bytes went from upstream to the client."""
+        if self._is_ended:
+            return
         for message in self._down.feed(data):
             match message.opcode:
                 case Opcode.TEXT:
@@ -147,27 +163,24 @@ class WebSocketTrace:
 
     def _from_client(self, message: Message) -> None:
         data = message.data
-        if data is None:
-            # Too large to keep, and too large to read: most likely a request with files in it.
-            self._queue.count_lost("request_bytes", message.size)
-            self._start(None, None, message.size, has_request=True)
-            return
-        event_type = event_type_of(data)
+        # One that is too large to keep is most likely a request with files in it.
+        event_type = event_type_of(message.head) or _CREATE if data is None else event_type_of(data)
         if event_type == _CREATE:
-            stream_id = _stream_id(data)
+            stream_id = _stream_id(message)
             self._has_named_lanes = self._has_named_lanes or stream_id is not None
-            self._start(stream_id, data, len(data), has_request=True)
-        elif event_type == _STEER:
-            lane = self._lane(_stream_id(data))
-            lane.steer = data
+            if data is None:
+                self._queue.count_lost("request_bytes", message.size)
+            self._start(stream_id, data, message.size, has_request=True)
+        elif event_type == _STEER and data is not None:
+            self._steers.add(data)
 
     def _from_upstream(self, message: Message) -> None:
-        data = message.data
-        if data is None:
-            self._queue.count_lost("capture_bytes", message.size)
-            return
+        # Of a message that is too large to keep the beginning tells what it is.
+        data = message.head if message.data is None else message.data
         event_type = event_type_of(data)
-        stream_id = _stream_id(data) if self._has_named_lanes else None
+        stream_id = _stream_id(message) if self._has_named_lanes else None
+        if event_type in _STEER_NEWS:
+            self._steers.settle(data)
         if event_type == _CREATED:
             call: _Call | None = self._begin(stream_id, data)
         else:
@@ -175,26 +188,40 @@ class WebSocketTrace:
         if call is None:
             return
         call.observer.message(event_type, data, time.monotonic_ns())
-        self._capture(call, data)
-        if event_type in TERMINAL_EVENTS or event_type in ERROR_EVENTS:
+        is_error = event_type in ERROR_EVENTS
+        if message.data is None:
+            self._lose(call, message)
+        else:
+            self._capture(call, data, _error_headers_in(data) if is_error else ())
+        if is_error or event_type in TERMINAL_EVENTS:
             self._lanes[stream_id].let_go(call)
             self._end(call, TransportEnd.EOF, None)
+
+    def _lose(self, call: _Call, message: Message) -> None:
+        call.lost_bytes += message.size
+        call.observer.lost_events += 1
+        call.observer.bytes_down += message.size - len(message.head)
+        self._queue.count_lost("capture_bytes", message.size)
 
     def _begin(self, stream_id: str | None, data: bytes) -> _Call:
         """Take a response that begins: the oldest request's, or the successor of a steer."""
         lane = self._lane(stream_id)
-        if not lane.waiting:
-            steer, lane.steer = lane.steer, None
-            size = len(steer) if steer else 0
-            self._start(stream_id, steer, size, has_request=False)
-        call = lane.waiting.popleft()
-        call.response_id = _response_id(data)
+        steer = None
+        if self._steers:
+            likely_parent = None if lane.waiting else lane.latest
+            steer = self._steers.successor_of(data, likely_parent)
+        if steer is not None or not lane.waiting:
+            call = self._start(stream_id, steer, len(steer or b""), has_request=False)
+            lane.waiting.remove(call)
+        else:
+            call = lane.waiting.popleft()
+        call.response_id = lane.latest = _response_id(data)
         lane.running.append(call)
         return call
 
     def _start(
         self, stream_id: str | None, data: bytes | None, size: int, *, has_request: bool
-    ) -> None:
+    ) -> _Call:
         kept = data
         if data is not None and not self._queue.reserve(len(data)):
             self._queue.count_lost("request_bytes", len(data))
@@ -210,6 +237,7 @@ class WebSocketTrace:
             arrived_ns=time.monotonic_ns(),
         )
         self._lane(stream_id).waiting.append(call)
+        self._open_calls += 1
         status, headers = self._handshake
         self._queue.put(
             CallStarted(
@@ -228,8 +256,9 @@ class WebSocketTrace:
                 ),
             )
         )
+        return call
 
-    def _capture(self, call: _Call, data: bytes) -> None:
+    def _capture(self, call: _Call, data: bytes, headers: RawHeaders) -> None:
         if not self._queue.keeps_bodies:
             return
         piece = PieceSeen(
@@ -238,6 +267,7 @@ class WebSocketTrace:
             kind=Kind.MESSAGE,
             at_unix_ns=time.time_ns(),
             data=data,
+            headers=headers,
         )
         if self._queue.reserve(piece.held_bytes):
             self._queue.put(piece)
@@ -246,6 +276,7 @@ class WebSocketTrace:
             self._queue.count_lost("capture_bytes", len(data))
 
     def _end(self, call: _Call, end: TransportEnd, text: str | None) -> None:
+        self._open_calls -= 1
         if call.observer.lost_bytes:
             self._queue.count_lost("response_bytes", call.observer.lost_bytes)
         self._queue.put(
@@ -264,7 +295,7 @@ class WebSocketTrace:
                 bytes_down=call.observer.bytes_down,
                 lost_bytes=call.lost_bytes,
                 wire_sha256=None,
-                decode_error=self._down.failure,
+                decode_error=self._failure,
             )
         )
 
@@ -286,24 +317,38 @@ def _call_of(lane: _Lane | None, event_type: bytes, data: bytes) -> _Call | None
                 return call
     if lane.running:
         return lane.running[-1]
+    if lane.latest and event_type in TERMINAL_EVENTS and _response_id(data) == lane.latest:
+        # It is of a response that has ended, and not of the one that is awaited.
+        return None
     # Before a response began there may be an error instead of it, or news of the connection.
     return lane.waiting[0] if lane.waiting else None
 
 
-def _response_id(data: bytes) -> bytes | None:
+def _response_id(data: bytes) -> str | None:
     match = _RESPONSE_ID.search(data)
-    return match[1] if match else None
+    return match[1].decode(errors="replace") if match else None
 
 
-def _stream_id(data: bytes) -> str | None:
+def _error_headers_in(data: bytes) -> RawHeaders:
+    """Return the headers that an error carries, since some hold secrets."""
+    try:
+        return error_headers(loads_lenient(data))
+    except NotStrictJson:
+        return ()
+
+
+def _stream_id(message: Message) -> str | None:
     """Return the lane that a message names; the message is parsed only if it may name one."""
-    if _STREAM_ID.search(data) is None:
+    if message.data is None:
+        named = _STREAM_ID_TEXT.search(message.head)
+        return named[1].decode(errors="replace") if named else None
+    if _STREAM_ID.search(message.data) is None:
         return None
     try:
-        message = loads_lenient(data)
+        value = loads_lenient(message.data)
     except NotStrictJson:
         return None
-    match message:
+    match value:
         case {"stream_id": str(stream_id)}:
             return stream_id
         case _:

@@ -7,9 +7,20 @@ are no frames that it can read, it gives up on the direction, and says why; the 
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
+
+HEAD_BYTES = 512
+"""How much is kept of a message that is larger than the limit: enough to tell what it is."""
 
 _INFLATE_TAIL = b"\x00\x00\xff\xff"  # what a sender takes off each message (RFC 7692, 7.2.1)
 _CONTROL_BYTES_MAX = 125  # RFC 6455, 5.5
+# How often the compression may end and begin anew within one message, each time at some cost.
+_FINAL_BLOCKS_MAX = 16
+# First bytes of a frame that is a whole text message: as it is, and compressed.
+_WHOLE_TEXT = 0x81
+_WHOLE_COMPRESSED_TEXT = 0xC1
+_LENGTH_IN_16_BITS = 126
+_LENGTH_IN_64_BITS = 127
 _MASK_TABLES = [bytes(value ^ key for value in range(256)) for key in range(256)]
 
 
@@ -24,13 +35,13 @@ class Opcode(IntEnum):
     PONG = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A whole message, decoded. ``data`` is None where it was larger than the limit."""
+class Message(NamedTuple):
+    """A message, decoded. One larger than the limit has no ``data``, only its beginning."""
 
     opcode: Opcode
     data: bytes | None
     size: int
+    head: bytes = b""
 
 
 @dataclass(slots=True)
@@ -60,9 +71,9 @@ class FrameScanner:
         # The message that is being put together from its frames.
         self._opcode: Opcode | None = None
         self._is_compressed = False
-        self._parts: list[bytes] = []
+        self._payload = bytearray()
         self._size = 0
-        self._control: list[bytes] = []
+        self._control = bytearray()
 
     @property
     def is_between_frames(self) -> bool:
@@ -79,7 +90,7 @@ class FrameScanner:
         except UnreadableError as error:
             self.failure = str(error)
             self._buffer.clear()
-            self._parts.clear()
+            self._payload.clear()
         return messages
 
     def _scan(self, data: bytes, messages: list[Message]) -> None:
@@ -89,6 +100,10 @@ class FrameScanner:
             data = bytes(buffer)
             buffer.clear()
         at = 0
+        if self._frame is None and self._opcode is None:
+            at = self._take_whole(data, messages)
+            if at == len(data):
+                return
         while True:
             if self._frame is None:
                 at, self._frame = _read_header(data, at, deflated=self._inflater is not None)
@@ -105,6 +120,30 @@ class FrameScanner:
             self._frame = None
             if frame.is_final:
                 messages.append(self._finish(frame))
+
+    def _take_whole(self, data: bytes, messages: list[Message]) -> int:
+        """Take the whole text messages at the beginning; return where something else follows.
+
+        It is a shortcut for nearly all that upstream sends: one message in one frame in one piece.
+        """
+        at = 0
+        while len(data) - at > 3:
+            first, length, start = data[at], data[at + 1], at + 2
+            if first != _WHOLE_TEXT and (first != _WHOLE_COMPRESSED_TEXT or self._inflater is None):
+                break
+            if length == _LENGTH_IN_16_BITS:
+                length, start = data[at + 2] << 8 | data[at + 3], at + 4
+            elif length > _LENGTH_IN_16_BITS:
+                break
+            end = start + length
+            if end > len(data) or length > self._bytes_max:
+                break
+            payload = data[start:end]
+            if first == _WHOLE_COMPRESSED_TEXT:
+                payload = self._inflate(payload)
+            messages.append(Message(Opcode.TEXT, payload, len(payload)))
+            at = end
+        return at
 
     def _begin(self, frame: _Frame) -> None:
         match frame.opcode:
@@ -128,43 +167,50 @@ class FrameScanner:
         if frame.mask:
             piece, frame.mask = _unmask(piece, frame.mask)
         if frame.opcode >= Opcode.CLOSE:
-            self._control.append(piece)
+            self._control += piece
             return
         self._size += len(piece)
         if self._size <= self._bytes_max:
-            self._parts.append(piece)
+            self._payload += piece
         elif self._is_compressed:
             # It would have to be inflated all the same, since the next one builds on it.
             raise UnreadableError(f"a compressed message of more than {self._bytes_max} bytes")
         else:
-            self._parts.clear()
+            self._payload += piece[:HEAD_BYTES]
+            del self._payload[HEAD_BYTES:]
 
     def _finish(self, frame: _Frame) -> Message:
         if frame.opcode >= Opcode.CLOSE:
-            data = b"".join(self._control)
-            self._control.clear()
+            data, self._control = bytes(self._control), bytearray()
             return Message(frame.opcode, data, len(data))
         assert self._opcode is not None
         opcode, self._opcode = self._opcode, None
-        payload = b"".join(self._parts)
-        self._parts.clear()
+        data, self._payload = bytes(self._payload), bytearray()
         if self._is_compressed:
-            payload = self._inflate(payload)
-            self._size = len(payload)
-        whole = self._size <= self._bytes_max
-        return Message(opcode, payload if whole else None, self._size)
+            data = self._inflate(data)
+            return Message(opcode, data, len(data))
+        if self._size > self._bytes_max:
+            return Message(opcode, None, self._size, data)
+        return Message(opcode, data, self._size)
 
     def _inflate(self, payload: bytes) -> bytes:
-        assert self._inflater is not None
-        try:
-            data = self._inflater.decompress(payload + _INFLATE_TAIL, self._bytes_max + 1)
-        except zlib.error as error:
-            raise UnreadableError("a message that cannot be inflated") from error
-        if len(data) > self._bytes_max:
-            raise UnreadableError(f"a compressed message of more than {self._bytes_max} bytes")
-        if self._inflater.eof:
+        data, rest = b"", payload + _INFLATE_TAIL
+        for _ in range(_FINAL_BLOCKS_MAX):
+            assert self._inflater is not None
+            try:
+                data += self._inflater.decompress(rest, self._bytes_max + 1 - len(data))
+            except zlib.error as error:
+                raise UnreadableError("a message that cannot be inflated") from error
+            if len(data) > self._bytes_max:
+                raise UnreadableError(f"a compressed message of more than {self._bytes_max} bytes")
+            if not self._inflater.eof:
+                return data
+            # A sender may end the compression and begin anew, even within one message (7.2.3.5).
+            rest = self._inflater.unused_data
             self._inflater = _new_inflater()
-        return data
+            if rest == _INFLATE_TAIL:
+                return data
+        raise UnreadableError("a message whose compression ends again and again")
 
 
 def close_reason(data: bytes | None) -> tuple[int | None, str]:
@@ -181,7 +227,7 @@ def _read_header(data: bytes, at: int, *, deflated: bool) -> tuple[int, _Frame |
         return at, None
     first, second = data[at], data[at + 1]
     length = second & 0x7F
-    extended = {126: 2, 127: 8}.get(length, 0)
+    extended = {_LENGTH_IN_16_BITS: 2, _LENGTH_IN_64_BITS: 8}.get(length, 0)
     masked = 4 if second & 0x80 else 0
     header = 2 + extended + masked
     if left < header:
@@ -189,12 +235,14 @@ def _read_header(data: bytes, at: int, *, deflated: bool) -> tuple[int, _Frame |
     if extended:
         length = int.from_bytes(data[at + 2 : at + 2 + extended])
     is_compressed = bool(first & 0x40)
-    if first & 0x30 or (is_compressed and not deflated):
-        raise UnreadableError("a frame with reserved bits")
     try:
         opcode = Opcode(first & 0x0F)
     except ValueError:
         raise UnreadableError("a frame of an unknown opcode") from None
+    # Only the first frame of a message tells that it is compressed (RFC 7692, 6).
+    may_be_compressed = deflated and opcode in {Opcode.TEXT, Opcode.BINARY}
+    if first & 0x30 or (is_compressed and not may_be_compressed):
+        raise UnreadableError("a frame with reserved bits")
     frame = _Frame(
         opcode=opcode,
         is_final=bool(first & 0x80),

@@ -4,19 +4,24 @@ Codex's own reducer (`codex debug trace-reduce`) is the judge of both.
 """
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.codex_cli import codex_reduces, require_codex
+from tests.support.codex_comparison import (
+    TOOL_CALL,
+    agreed,
+    assert_reduces_as_codex_reduces,
+    codex_state,
+)
 from tests.support.codex_run import KEY, CodexRun
 from tests.support.events import (
+    error_body,
     ev_created,
     ev_item_added,
     ev_item_done,
     ev_text_delta,
-    function_call_item,
     function_call_stream,
     message_item,
     sse,
@@ -24,7 +29,7 @@ from tests.support.events import (
     text_stream,
 )
 from tests.support.raw_http import exchange, request_bytes
-from tests.support.reduced import State, calls, only, only_call, reduced, said, state_after, texts
+from tests.support.reduced import State, calls, only, only_call, reduced, said, state_after
 from tests.support.running_proxy import RunningProxy
 from tests.support.script import (
     GUARD_S,
@@ -39,29 +44,12 @@ from tests.support.script import (
 )
 from tests.support.scripted_upstream import ScriptedUpstream
 
-TOOL_CALL = function_call_item("exec_command", {"cmd": "echo from-the-tool"}, call_id="call_7")
-SAID_BY_BOTH = (
-    "thread_id",
-    "codex_turn_id",
-    "model",
-    "response_id",
-    "upstream_request_id",
-    "usage",
-)
-"""What the two traces must agree on word for word."""
-
 
 @pytest.fixture
-def codex(tmp_path: Path) -> CodexRun:
-    """Codex with a home of its own; skipped where there is no codex command."""
-    return CodexRun(require_codex(), tmp_path)
-
-
-def codex_state(bundle: Path, tmp_path: Path) -> State:
-    """What Codex's reducer makes of a bundle, which it must accept."""
-    state = codex_reduces(require_codex(), bundle, tmp_path / f"{bundle.name}.json")
-    assert isinstance(state, dict), f"codex refused the bundle: {state}"
-    return state
+def declining_proxy(upstream: ScriptedUpstream, trace_dir: Path) -> Iterator[RunningProxy]:
+    """The proxy with its setting to decline WebSockets."""
+    with RunningProxy(f"{upstream.url}/v1", trace_dir, websockets=False) as running:
+        yield running
 
 
 def enqueue_tool_loop(upstream: ScriptedUpstream) -> None:
@@ -70,25 +58,6 @@ def enqueue_tool_loop(upstream: ScriptedUpstream) -> None:
     upstream.enqueue(stream_reply(*sse_pieces(*call), request_id="req_1"))
     answer = text_stream("All ", "done.", response_id="resp_2", item_id="msg_2")
     upstream.enqueue(stream_reply(*sse_pieces(*answer), request_id="req_2"))
-
-
-def shapes(state: State, item_ids: list[str]) -> list[tuple[Any, ...]]:
-    """Each item as both traces must have it, without the ids and files of the one bundle."""
-    items = [state["conversation_items"][item_id] for item_id in item_ids]
-    return [
-        (item["role"], item["kind"], item["channel"], item["call_id"], *text)
-        for item, text in zip(items, texts(state, item_ids), strict=True)
-    ]
-
-
-def agreed(state: State, call: dict[str, Any]) -> dict[str, Any]:
-    """What a call comes to in either trace."""
-    return {
-        **{key: call[key] for key in SAID_BY_BOTH},
-        "status": call["execution"]["status"],
-        "request": shapes(state, call["request_item_ids"]),
-        "response": shapes(state, call["response_item_ids"]),
-    }
 
 
 def test_tool_loop_is_traced_as_codex_traces_it(
@@ -228,28 +197,40 @@ def test_server_error_is_retried_by_codex_under_one_call_id(
     assert failed["codex_turn_id"] == completed["codex_turn_id"]
 
 
-def test_refused_websocket_makes_codex_fall_back_to_http(
-    upstream: ScriptedUpstream, proxy: RunningProxy, codex: CodexRun
+def test_declined_websocket_makes_codex_fall_back_to_http(
+    upstream: ScriptedUpstream, declining_proxy: RunningProxy, codex: CodexRun
 ) -> None:
     """With only its base URL changed, Codex meets our 426 and goes on over HTTP."""
+    upstream.enqueue(stream_reply(*sse_pieces(*text_stream("Done.")), request_id="req_1"))
+    codex.use_openai_base_url(declining_proxy.base_url)
+    done = codex.execute("Try.")
+    assert (done.returncode, done.stdout.strip()) == (0, "Done."), done.stderr
+    assert upstream.request(0).line == b"POST /v1/responses HTTP/1.1"
+    assert_done_over_http(state_after(declining_proxy))
+
+
+def test_refusal_by_upstream_makes_codex_fall_back_to_http(
+    upstream: ScriptedUpstream, proxy: RunningProxy, codex: CodexRun
+) -> None:
+    """Upstream's own 426 reaches Codex, and its call over HTTP is traced."""
+    refusal = error_body("WebSockets are not to be had here.", code="upgrade_required")
+    upstream.enqueue(json_reply(refusal, status=426, request_id="req_0"))
     upstream.enqueue(stream_reply(*sse_pieces(*text_stream("Done.")), request_id="req_1"))
     codex.use_openai_base_url(proxy.base_url)
     done = codex.execute("Try.")
     assert (done.returncode, done.stdout.strip()) == (0, "Done."), done.stderr
-    assert upstream.request(0).line == b"POST /v1/responses HTTP/1.1"
-    state = state_after(proxy)
-    (call,) = calls(state)
-    assert call["execution"]["status"] == "completed"
-    assert said(state, call) == [("assistant", "Done.")]
+    lines = [request.line for request in upstream.requests]
+    assert lines == [b"GET /v1/responses HTTP/1.1", b"POST /v1/responses HTTP/1.1"]
+    assert_done_over_http(state_after(proxy))
 
 
-def test_upgrade_is_refused_and_not_sent_on(
-    upstream: ScriptedUpstream, proxy: RunningProxy
+def test_declined_upgrade_is_not_sent_on(
+    upstream: ScriptedUpstream, declining_proxy: RunningProxy
 ) -> None:
-    """Codex's WebSocket handshake gets 426 and reaches no upstream."""
+    """Where WebSockets are declined, Codex's handshake gets 426 and reaches no upstream."""
     handshake = request_bytes(
         "GET",
-        f"http://127.0.0.1:{proxy.port}/v1/responses",
+        f"http://127.0.0.1:{declining_proxy.port}/v1/responses",
         headers=(
             (b"Connection", b"Upgrade"),
             (b"Upgrade", b"websocket"),
@@ -259,7 +240,7 @@ def test_upgrade_is_refused_and_not_sent_on(
             (b"sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
         ),
     )
-    assert exchange(proxy.port, handshake).head.status == 426
+    assert exchange(declining_proxy.port, handshake).head.status == 426
     assert upstream.requests == []
 
 
@@ -276,19 +257,9 @@ def test_codexs_key_is_in_no_file(
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
-def assert_reduces_as_codex_reduces(bundles: list[Path], tmp_path: Path) -> None:
-    """Our state of the one bundle is Codex's, but for what stands under our own keys."""
-    ours = reduced(bundles)
-    assert ours.pop("diagnostics") == []
-    assert without_proxy(ours) == codex_state(only(bundles), tmp_path)
-
-
-def without_proxy(value: object) -> object:
-    """The value without every `proxy` key in it."""
-    match value:
-        case dict():
-            return {key: without_proxy(part) for key, part in value.items() if key != "proxy"}
-        case list():
-            return [without_proxy(part) for part in value]
-        case _:
-            return value
+def assert_done_over_http(state: State) -> None:
+    """The run came to one completed call over HTTP, which said Done."""
+    call = only_call(state)
+    assert (call["execution"]["status"], call["upstream_request_id"]) == ("completed", "req_1")
+    assert call["proxy"]["transport"] == "sse"
+    assert said(state, call) == [("assistant", "Done.")]

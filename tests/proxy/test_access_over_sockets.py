@@ -7,7 +7,13 @@ import orjson
 import pytest
 
 from tests.support.captured_log import CapturedLog, captured_log
-from tests.support.raw_http import BodyReader, Exchange, RawConnection, exchange
+from tests.support.raw_http import (
+    BodyReader,
+    ConnectionEndedError,
+    Exchange,
+    RawConnection,
+    exchange,
+)
 from tests.support.running_proxy import RunningProxy
 from tests.support.script import Chunk, Gate, LastChunk, ReadBody, Reply
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -35,6 +41,11 @@ def lines_of(size: int) -> bytes:
     """Header lines that take so many bytes, each of them short."""
     return b"".join(b"X-Line: %b\r\n" % (MARK * 50) for _ in range(size // 1010 + 1))
 
+
+UPGRADE = post(
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+).replace(b"POST", b"GET")
 
 REFUSED: dict[str, tuple[bytes, set[int]]] = {
     "absolute form": (post(target=b"http://169.254.169.254/%b" % MARK), {400}),
@@ -84,13 +95,25 @@ REFUSED: dict[str, tuple[bytes, set[int]]] = {
     "many lines": (post(lines_of(70_000)), {400, 431}),
     "very many lines": (post(b"X-A: %b\r\n" % MARK * 1100), {400, 431}),
     "another expectation": (post(b"Expect: %b\r\nContent-Length: 2\r\n" % MARK) + b"{}", {417}),
-    "WebSocket": (
-        post(
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-        ).replace(b"POST", b"GET"),
-        {426},
+    "WebSocket by POST": (UPGRADE.replace(b"GET", b"POST"), {400}),
+    "WebSocket in HTTP/1.0": (UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0"), {400}),
+    "WebSocket with a body": (
+        UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}"),
+        {400},
     ),
+    "WebSocket with chunks": (
+        UPGRADE.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        {400},
+    ),
+    "WebSocket for another host": (
+        UPGRADE.replace(HOST, b"Host: %b.example\r\n" % MARK),
+        {403},
+    ),
+    "WebSocket of another origin": (
+        UPGRADE.replace(HOST, HOST + b"Origin: https://%b.example\r\n" % MARK),
+        {403},
+    ),
+    "WebSocket with dots": (UPGRADE.replace(b"/v1/", b"/v1/../%b/" % MARK), {400}),
 }
 
 
@@ -193,14 +216,45 @@ def test_upgrade_that_nobody_takes_leaves_the_framing_whole(
     assert upstream.request(0).header("connection") is None
 
 
-def test_upgraded_body_is_no_request(upstream: ScriptedUpstream, proxy: RunningProxy) -> None:
-    """What follows a declined WebSocket is dropped with its connection, never answered."""
-    smuggled = b"GET /v1/models HTTP/1.1\r\n" + HOST + b"\r\n"
-    request, _ = REFUSED["WebSocket"]
-    with RawConnection(proxy.port) as connection:
-        connection.send(request + smuggled)
-        assert connection.read_exchange().head.status == 426
-        connection.wait_until_closed()
+def test_declined_websocket(log: CapturedLog, upstream: ScriptedUpstream, trace_dir: Path) -> None:
+    """With `websockets = false` it is a 426, which Codex takes as its word to go on in HTTP."""
+    with RunningProxy(upstream.url, trace_dir, websockets=False) as proxy:
+        with RawConnection(proxy.port) as connection:
+            connection.send(UPGRADE)
+            answer = connection.read_exchange()
+            connection.wait_until_closed()
+        assert_refused(answer, {426})
+        assert orjson.loads(answer.body)["error"]["code"] == "websocket_declined"
+        proxy.stop()
+        assert proxy.bundles() == []
+    assert upstream.connections == 0
+    assert MARK.decode() not in log.text()
+
+
+SMUGGLED = b"GET /v1/models HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (UPGRADE, 426),
+        (UPGRADE[:-2] + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED), 400),
+        (UPGRADE[:-2] + b"Content-Length: 2\r\n\r\n{}", 400),
+    ],
+    ids=["no body", "as a body", "behind a body"],
+)
+def test_upgraded_body_is_no_request(
+    upstream: ScriptedUpstream, trace_dir: Path, request_: bytes, status: int
+) -> None:
+    """What follows a refused WebSocket is dropped with its connection, never answered."""
+    with (
+        RunningProxy(upstream.url, trace_dir, websockets=status != 426) as proxy,
+        RawConnection(proxy.port) as connection,
+    ):
+        connection.send(request_ + SMUGGLED)
+        assert connection.read_exchange().head.status == status
+        with pytest.raises(ConnectionEndedError):
+            connection.read_head()
     assert upstream.connections == 0
 
 

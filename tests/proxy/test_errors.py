@@ -209,7 +209,11 @@ NO_ANSWERS: dict[str, tuple[list[Step], str, str]] = {
         "upstream_protocol_error",
         "no valid HTTP response",
     ),
-    "protocols switched": ([SWITCH, Raw(b"hello")], "upstream_protocol_error", "nobody asked"),
+    "protocols switched": (
+        [SWITCH, Raw(b"hello")],
+        "upstream_protocol_error",
+        "upstream switched protocols, unasked",
+    ),
     "half a head, FIN": (
         [Raw(b"HTTP/1.1 200 OK\r\nx-request-id: req_1\r\n"), Close()],
         "upstream_disconnected",

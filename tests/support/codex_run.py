@@ -24,6 +24,7 @@ wire_api = "responses"
 env_key = "SCRIPTED_KEY"
 request_max_retries = 1
 stream_max_retries = 1
+supports_websockets = {supports_websockets}
 """
 
 
@@ -38,9 +39,11 @@ class CodexRun:
         for made in (self.trace_root, self._home, self._work):
             made.mkdir()
 
-    def use_custom_provider(self, base_url: str) -> None:
-        """A provider of the user's own, which Codex calls over HTTP."""
-        provider = CUSTOM_PROVIDER.format(base_url=base_url)
+    def use_custom_provider(self, base_url: str, *, websockets: bool = False) -> None:
+        """A provider of the user's own, which Codex calls over HTTP unless told otherwise."""
+        provider = CUSTOM_PROVIDER.format(
+            base_url=base_url, supports_websockets=str(websockets).lower()
+        )
         self._configure('model_provider = "scripted"\n' + COMMON + provider)
 
     def use_openai_base_url(self, base_url: str) -> None:

@@ -60,6 +60,15 @@ def bundle_id(number: int) -> UUID:
     return UUID(int=0xB0 << 120 | number)
 
 
+def reference(number: int, kind: str) -> dict[str, Any]:
+    """What an event says of a payload."""
+    return {
+        "raw_payload_id": f"raw_payload:{number}",
+        "kind": {"type": kind},
+        "path": f"payloads/{number}.json",
+    }
+
+
 def journal_settings(trace_dir: Path, **changes: Any) -> JournalSettings:
     """Settings with limits that nothing reaches, unless named."""
     return JournalSettings(

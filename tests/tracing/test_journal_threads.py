@@ -9,7 +9,7 @@ import pytest
 from tests.support import events as wire
 from tests.support import raw_bundle
 from tests.support.recording import Recording, answer, call_id, only_bundle, recording
-from tracing import journal
+from tracing import chains
 from tracing.call import Waits
 from tracing.redaction import RawHeaders
 from tracing.terminal import TransportEnd
@@ -111,7 +111,7 @@ def test_responses_remembered_are_bounded(
     record: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is forgotten first; one that is seen again is young again."""
-    monkeypatch.setattr(journal, "RESPONSES_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(chains, "RESPONSES_REMEMBERED_MAX", 2)
     for response_id in ("resp_1", "resp_2", "resp_1", "resp_3"):
         record.call(completed(response_id), body=body(thread_id=f"of {response_id}"))
     record.call(completed("resp_4"), body=body("resp_1"))

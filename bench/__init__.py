@@ -1,0 +1,1 @@
+"""Measures what the proxy costs beside others that relay the same traffic; `python -m bench`."""
