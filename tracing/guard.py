@@ -3,53 +3,57 @@
 from collections.abc import Callable
 
 from .call import Waits
-from .interface import NULL_SOCKET_TRACE, NULL_TRACE, SocketTrace, Trace
+from .interface import NULL_TRACE, SocketTrace, Trace
 from .redaction import RawHeaders
 from .terminal import TransportEnd
 
 
 class GuardedSocketTrace:
-    """A WebSocket's trace none of whose methods raises. After its first failure it does nothing."""
+    """A WebSocket's trace none of whose methods raises. After its first failure it only ends."""
 
-    __slots__ = ("_on_failure", "_trace")
+    __slots__ = ("_has_failed", "_on_failure", "_trace")
 
     def __init__(self, trace: SocketTrace, on_failure: Callable[[Exception], None]) -> None:
         self._trace = trace
         self._on_failure = on_failure
+        self._has_failed = False
 
     @property
     def open_calls(self) -> int | None:
         """How many responses are asked for and not ended; None where that is not known."""
-        return self._trace.open_calls
+        return None if self._has_failed else self._trace.open_calls
 
     @property
     def is_between_frames(self) -> bool:
         """Whether a frame of ours could be put in, in either direction."""
-        return self._trace.is_between_frames
+        return not self._has_failed and self._trace.is_between_frames
 
     def up(self, data: bytes) -> None:
         """Bytes went from the client to upstream."""
-        try:
-            self._trace.up(data)
-        except Exception as error:  # noqa: BLE001 - see the module
-            self._let_go(error)
+        if not self._has_failed:
+            try:
+                self._trace.up(data)
+            except Exception as error:  # noqa: BLE001 - see the module
+                self._fail(error)
 
     def down(self, data: bytes) -> None:
         """Bytes went from upstream to the client."""
-        try:
-            self._trace.down(data)
-        except Exception as error:  # noqa: BLE001 - see the module
-            self._let_go(error)
+        if not self._has_failed:
+            try:
+                self._trace.down(data)
+            except Exception as error:  # noqa: BLE001 - see the module
+                self._fail(error)
 
     def ended(self, end: TransportEnd, text: str | None) -> None:
         """The socket ended. Only the first word on it counts."""
+        # Also after a failure: the calls that were open then end with the socket, as any others.
         try:
             self._trace.ended(end, text)
         except Exception as error:  # noqa: BLE001 - see the module
-            self._let_go(error)
+            self._fail(error)
 
-    def _let_go(self, error: Exception) -> None:
-        self._trace = NULL_SOCKET_TRACE
+    def _fail(self, error: Exception) -> None:
+        self._has_failed = True
         self._on_failure(error)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.recording import request_head
 from tracing.call import Waits
-from tracing.guard import GuardedTrace
+from tracing.guard import GuardedSocketTrace, GuardedTrace
 from tracing.interface import NULL_TRACE, NullRecorder, Trace
 from tracing.scope import Scope
 from tracing.terminal import TransportEnd
@@ -69,3 +69,23 @@ def test_null_recorder_records_nothing() -> None:
         method(trace)
     assert recorder.lost() == {}
     assert recorder.close(1.0)
+
+
+@pytest.mark.parametrize("fails_in", ["up", "down"])
+def test_socket_that_failed_still_ends(fails_in: str) -> None:
+    """After a failure nothing more is read, and the calls that are open end with the socket."""
+    trace, errors = Fragile(fails_in), list[Exception]()
+    guarded = GuardedSocketTrace(trace, errors.append)
+    for _ in range(2):
+        getattr(guarded, fails_in)(b"x")
+    assert (guarded.open_calls, guarded.is_between_frames) == (None, False)
+    guarded.ended(TransportEnd.EOF, None)
+    assert trace.called == [fails_in, "ended"]
+    assert [str(error) for error in errors] == [fails_in]
+
+
+def test_socket_that_fails_at_its_end_raises_nothing() -> None:
+    """The end's own failure is told."""
+    errors = list[Exception]()
+    GuardedSocketTrace(Fragile("ended"), errors.append).ended(TransportEnd.EOF, None)
+    assert [str(error) for error in errors] == ["ended"]
