@@ -52,4 +52,4 @@ wheel: $(STAMP) ## build dist/tailrace-*.whl
 	@ls dist/*.whl
 
 clean: ## remove what was built and set up
-	rm -rf $(VENV) dist build .ci/work node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .ci/cache node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

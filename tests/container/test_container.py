@@ -20,7 +20,7 @@ from .pip_config import build_volumes
 from .sidecar import ImageConfig, Sidecar, run_healthcheck, start
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
-WORK = REPO_ROOT / ".ci" / "work" / "container"
+WORK = REPO_ROOT / ".ci" / "cache" / "container"
 IMAGE = "localhost/tailrace:test"
 BUILD_TOOLS = ("cc", "gcc", "make", "hatchling", "ruff", "mypy", "pytest")
 
