@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from math import isnan
 from pathlib import Path
 
 from .figures import Round, Run, added_delay, median_of, ratio_of, spread_of
@@ -64,6 +65,8 @@ def table(rounds: Sequence[Round], *, bare: str, nginx: str, direct: str) -> str
 def goal(rounds: Sequence[Round], *, ours: str, bare: str) -> str:
     """Say whether the goal is met."""
     ratio = ratio_of(rounds, ours, bare)
+    if isnan(ratio):
+        return "The runs were too short to compare: the bare relay took less than a tick of CPU."
     met = "met" if ratio <= GOAL else "not met"
     return f"CPU a frame, {ours} / {bare}: {ratio:.2f}. The goal, at most {GOAL}, is {met}."
 

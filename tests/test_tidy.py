@@ -33,7 +33,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def _is_ours(path: Path) -> bool:
     parts = path.relative_to(REPO_ROOT).parts
     hidden = any(part.startswith(".") for part in parts if part != ".ci")
-    built = parts[:2] == (".ci", "work") or parts[0] in {"build", "dist", "node_modules", "traces"}
+    built = parts[:2] == (".ci", "cache") or parts[0] in {"build", "dist", "node_modules", "traces"}
     return not hidden and not built
 
 
