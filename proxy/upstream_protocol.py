@@ -19,6 +19,7 @@ class UpstreamProtocol(ResponseHandler):
         """How a body ended that only the connection's end ends."""
         self._awaits_body = True
         self._is_resting = False
+        self._flow: Any = None
 
     def rest(self) -> None:
         """Get ready to be kept: whatever upstream says from now on, it says unasked."""
@@ -33,9 +34,13 @@ class UpstreamProtocol(ResponseHandler):
         """Hand what comes from now on to ``flow``: it has no head to look for."""
         self._awaits_body = False
         self.set_parser(flow, None)
+        self._flow = flow
 
     def data_received(self, data: bytes) -> None:
         """Take what upstream sent."""
+        if self._flow is not None:
+            self._flow.feed_data(data)
+            return
         if self._awaits_body:
             if self._is_resting:
                 # A 408 for being idle, say: it would be taken for the next request's answer.

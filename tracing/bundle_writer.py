@@ -94,8 +94,12 @@ class BundleWriter:
         """Write a payload file and return the reference that events name it by. Raises OSError."""
         number = self._payloads + 1
         path = self.path / PAYLOADS_NAME / f"{number}.json"
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_file(path, data)
+        try:
+            write_file(path, data)
+        except FileNotFoundError:
+            # Somebody deleted the directory under us.
+            path.parent.mkdir(mode=0o700)
+            write_file(path, data)
         self._payloads = number
         self._payload_bytes += len(data)
         return payload_ref(kind, number)

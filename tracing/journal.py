@@ -239,9 +239,10 @@ class Journal:
         self._append(bundle, call, event, at_unix_ms)
 
     def _add_piece(self, piece: PieceSeen) -> None:
-        if piece.call_id not in self._calls:
+        found = self._calls.get(piece.call_id)
+        if found is None:
             return
-        call, bundle = self._calls[piece.call_id]
+        call, bundle = found
         room = self._settings.capture_bytes_max
         if record := call.capture_record(piece, bytes_max=room):
             call.add_offset(bundle.writer.capture.append(record))
