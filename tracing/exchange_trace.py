@@ -242,7 +242,12 @@ class ExchangeTrace:
         """A piece of the response's body came."""
         self._bytes_down += len(data)
 
-    def ended(self, end: TransportEnd, text: str | None, waits: Waits) -> None:  # noqa: ARG002
+    def ended(
+        self,
+        end: TransportEnd,
+        text: str | None,
+        waits: Waits,  # noqa: ARG002 - the protocol's signature
+    ) -> None:
         """The exchange ended. Only the first word on it counts."""
         if self._ended:
             return

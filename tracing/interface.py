@@ -115,8 +115,8 @@ class NullRecorder:
     def begin_socket(
         self,
         head: RequestHead,  # noqa: ARG002 - the protocol's signature
-        status: int,  # noqa: ARG002
-        headers: RawHeaders,  # noqa: ARG002
+        status: int,  # noqa: ARG002 - the same
+        headers: RawHeaders,  # noqa: ARG002 - the same
     ) -> SocketTrace:
         """Return a trace that does nothing."""
         return NULL_SOCKET_TRACE

@@ -1,7 +1,6 @@
 """Codex's keys in our state hold what Codex's reducer says: of calls, turns and threads."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -22,12 +21,6 @@ USAGE: Json = {
     "reasoning_output_tokens": 0,
     "total_tokens": 13,
 }
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> BundleBuilder:
-    """A bundle with its root thread begun."""
-    return BundleBuilder(tmp_path / "bundle")
 
 
 def test_cancelled_and_failed_calls(bundle: BundleBuilder) -> None:

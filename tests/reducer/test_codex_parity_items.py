@@ -1,7 +1,5 @@
 """Codex's keys in our state hold what Codex's reducer says: of conversation items."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.reducer.items import (
@@ -22,12 +20,6 @@ USAGE: Json = {
     "reasoning_output_tokens": 0,
     "total_tokens": 13,
 }
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> BundleBuilder:
-    """A bundle with its root thread begun."""
-    return BundleBuilder(tmp_path / "bundle")
 
 
 def test_growing_history(bundle: BundleBuilder) -> None:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from itertools import pairwise
 
-import brotli  # type: ignore[import-untyped]
+import brotli  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 import zstandard
 from hypothesis import given
