@@ -141,7 +141,9 @@ class App:
                 raise
             finally:
                 if self._drains(forwarding):
-                    self._hold(asyncio.create_task(self._drain(forwarding)))
+                    self._hold(asyncio.create_task(self._drain(forwarding, forwarding.drain())))
+                elif forwarding.end is TransportEnd.CLIENT_CLOSED and forwarding.is_behind:
+                    self._hold(asyncio.create_task(self._drain(forwarding, forwarding.catch_up())))
                 else:
                     forwarding.close()
                 self._note_end(head, forwarding, started_ns)
@@ -191,9 +193,9 @@ class App:
             and forwarding.may_drain
         )
 
-    async def _drain(self, forwarding: Forwarding) -> None:
+    async def _drain(self, forwarding: Forwarding, reading: Coroutine[Any, Any, None]) -> None:
         try:
-            await forwarding.drain()
+            await reading
         except asyncio.CancelledError:
             forwarding.cut(TransportEnd.SHUTDOWN)
             raise

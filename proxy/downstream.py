@@ -5,11 +5,12 @@ aiohttp would answer a malformed request by echoing a part of it, into the body 
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from .errors import error_response
@@ -23,14 +24,29 @@ _TOO_MANY_CONNECTIONS = (
 class DownstreamProtocol(RequestHandler):
     """One connection from a client."""
 
-    __slots__ = ("_body", "connection_id", "was_reset")
+    __slots__ = ("_body", "connection_id", "on_blocked", "on_free", "was_reset")
 
     def __init__(self, connection_id: str, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self.connection_id = connection_id
         self.was_reset = False
         """Whether the client ended the connection abruptly."""
+        self.on_blocked: Callable[[], None] | None = None
+        """Called when the client takes less than it is given, until ``on_free`` is."""
+        self.on_free: Callable[[], None] | None = None
         self._body = EMPTY_PAYLOAD
+
+    def pause_writing(self) -> None:
+        """Note that the client takes less than it is given."""
+        super().pause_writing()
+        if self.on_blocked is not None:
+            self.on_blocked()
+
+    def resume_writing(self) -> None:
+        """Note that the client has taken what it was given, nearly."""
+        super().resume_writing()
+        if self.on_free is not None:
+            self.on_free()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note how the connection ended."""
@@ -142,46 +158,18 @@ class DownstreamServer(web.Server):
 
 
 class RelayedResponse(web.StreamResponse):
-    """A response whose head goes out as the bytes that it was made with.
+    """What aiohttp is told of a response that has been written past it, head and body."""
 
-    aiohttp's own would drop bytes that are not UTF-8, and add Date, Server and Content-Type.
-    """
-
-    def __init__(self, status: int, head: bytes, *, is_chunked: bool, keep_alive: bool) -> None:
+    def __init__(self, status: int, *, keep_alive: bool) -> None:
         super().__init__(status=status)
-        self._head = head
-        self._is_chunked = is_chunked
         self._keep_alive = keep_alive
+        self._eof_sent = True
 
     def cut_off(self, request: web.BaseRequest) -> None:
         """End the response where it is: what was written goes out, then the connection closes.
 
         No final chunk is sent, so the client sees that it has not all (RFC 9112, 8).
         """
-        self._eof_sent = True
         self._keep_alive = False
         if request.transport is not None:
             request.transport.close()
-
-    async def send(self, data: bytes) -> None:
-        """Write a piece of the body, without waiting until the client takes it.
-
-        Raises ConnectionError where the client has gone.
-        """
-        await self._writer.write(data, drain=False)
-
-    async def drained(self) -> None:
-        """Wait while the client takes less than it is given."""
-        await self._writer.drain()
-
-    async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        self._req = request
-        writer = request._payload_writer
-        assert isinstance(writer, StreamWriter)
-        self._payload_writer = self._writer = writer
-        if self._is_chunked:
-            writer.enable_chunking()
-        transport = request.transport
-        if transport is not None:
-            transport.write(self._head)
-        return writer

@@ -42,6 +42,11 @@ class UpstreamIdleTimeoutError(UpstreamError):
     end = TransportEnd.TIMEOUT
 
 
+def idle_timeout_error(seconds: float | None) -> UpstreamIdleTimeoutError:
+    """Make the error that names the limit of ``seconds``."""
+    return UpstreamIdleTimeoutError(f"upstream was silent for {seconds} s (upstream_idle_timeout)")
+
+
 class UpstreamProtocolError(UpstreamError):
     """What upstream sent is no HTTP response."""
 

@@ -3,6 +3,7 @@
 It tells the trace what it sees, and never waits for it.
 """
 
+import asyncio
 import time
 from typing import Literal
 
@@ -13,10 +14,16 @@ from tracing.interface import NULL_TRACE, Recorder
 from tracing.scope import Scope
 from tracing.terminal import TransportEnd
 
-from .downstream import RelayedResponse
+from .downstream import DownstreamProtocol, RelayedResponse
 from .errors import Refusal, UpstreamError, refusal_response, upstream_error_response
 from .headers import Framing, request_head, response_framing, response_head
+from .response_body import BodyUntilClose, ChunkedBody, LengthBody, ResponseBody
+from .response_relay import ResponseRelay
 from .upstream import OutgoingRequest, Upstream, UpstreamExchange, UpstreamHead
+
+CATCH_UP_BYTES_MAX = 1024 * 1024
+"""What is read at most when a client leaves that was waited for: what sockets buffer, mostly. An
+upstream that sends without end must not keep its connection by that."""
 
 _HTTP_1_1 = (1, 1)
 _CALL_SCOPES = frozenset({Scope.CALL, Scope.COMPACTION})
@@ -38,41 +45,30 @@ class Forwarding:
         self._target = target
         self._head = head
         self._trace = recorder.begin(head)
-        self._upstream_ns = 0
-        self._client_ns = 0
+        self._started_ns = time.monotonic_ns()
+        self._keep_alive = True
         self._exchange: UpstreamExchange | None = None
+        self._relay: ResponseRelay | None = None
+        self._response: RelayedResponse | None = None
 
     async def run(self, upstream: Upstream, *, keep_alive: bool) -> web.StreamResponse:
         """Relay the exchange; ``close`` is to be called after it, however it ended.
 
         Raises CancelledError where the client left or the proxy shuts down.
         """
-        started_ns = time.monotonic_ns()
+        self._keep_alive = keep_alive
         try:
             exchange = self._exchange = await upstream.connect()
-            self._upstream_ns += time.monotonic_ns() - started_ns
             exchange.send(self._outgoing(upstream))
-            head = await self._read_head(exchange)
-            return await self._answer(exchange, head, keep_alive=keep_alive)
+            await exchange.finished()
         except UpstreamError as error:
             self._note_failure(error)
-            return self._own_error(error)
-
-    async def _answer(
-        self, exchange: UpstreamExchange, head: UpstreamHead, *, keep_alive: bool
-    ) -> RelayedResponse:
-        """Relay the response; one that breaks off on either side is cut off on the other."""
-        response = _response_to(self._request, head, keep_alive=keep_alive)
-        try:
-            await self._relay_body(exchange, response)
-        except UpstreamError as error:
-            self._note_failure(error)
-            response.cut_off(self._request)
-        except ConnectionError:
-            # A write found the client gone before its disconnect was told.
-            self.cut(TransportEnd.CLIENT_CLOSED)
-            response.cut_off(self._request)
-        return response
+            if self._response is None:
+                return self._own_error(error)
+            # One that breaks off on either side is cut off on the other.
+            self._response.cut_off(self._request)
+        assert self._response is not None
+        return self._response
 
     @property
     def is_traced_call(self) -> bool:
@@ -83,14 +79,31 @@ class Forwarding:
         """Read the response to its end for the trace, although its client has left."""
         exchange = self._exchange
         assert exchange is not None
+        if self._relay is not None:
+            self._relay.let_go_of_client()
         try:
-            if self.status is None:
-                await self._read_head(exchange)
-            async for data in exchange.pieces():
-                self._trace.response_piece(data)
+            await exchange.finished()
         except UpstreamError as error:
             # The client's leaving came first, and stays how the exchange ended.
             self.end_text = f"client disconnected, then {error}"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether upstream's bytes wait to be read, since the client did not take its own."""
+        return self._relay is not None and self._relay.is_blocked
+
+    async def catch_up(self) -> None:
+        """Read what has come from upstream by now, for the trace."""
+        relay = self._relay
+        assert relay is not None
+        enough = relay.bytes_seen + CATCH_UP_BYTES_MAX
+        relay.let_go_of_client()
+        while (before := relay.bytes_seen) < enough:
+            # The loop reads after it has run what is ready: one round may pass in between.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if relay.bytes_seen == before:
+                return
 
     @property
     def may_drain(self) -> bool:
@@ -107,11 +120,13 @@ class Forwarding:
         if self._exchange is None:
             self._note_unsent()
         else:
-            self._exchange.end()
-            # What came from upstream was seen, also where no client was left to take it.
-            for data in self._exchange.unread():
-                self._trace.response_piece(data)
-        waits = Waits(upstream_ns=self._upstream_ns, client_ns=self._client_ns)
+            self._exchange.end(is_whole=self._relay is not None and self._relay.is_whole)
+        client_ns = 0
+        if self._relay is not None:
+            self._relay.end(None)
+            client_ns = self._relay.blocked_ns
+        upstream_ns = time.monotonic_ns() - self._started_ns - client_ns
+        waits = Waits(upstream_ns=upstream_ns, client_ns=client_ns)
         self._trace.ended(self.end, self.end_text, waits)
 
     def _outgoing(self, upstream: Upstream) -> OutgoingRequest:
@@ -123,6 +138,8 @@ class Forwarding:
             is_chunked=_is_chunked(request),
             on_piece=self._trace.request_piece,
             on_end=self._trace.request_ended,
+            on_head=self._head_came,
+            may_switch=self.may_switch,
         )
 
     def _outgoing_head(self, upstream: Upstream) -> bytes:
@@ -134,29 +151,35 @@ class Forwarding:
             is_chunked=_is_chunked(self._request),
         )
 
-    async def _read_head(self, exchange: UpstreamExchange) -> UpstreamHead:
-        started_ns = time.monotonic_ns()
-        head = await exchange.read_head(may_switch=self.may_switch)
-        self._upstream_ns += time.monotonic_ns() - started_ns
+    def _head_came(self, head: UpstreamHead) -> None:
+        """Begin the response."""
         self.status = head.status
         self._trace.response_started(head.status, head.headers)
-        return head
+        self._begin_response(head)
 
-    async def _relay_body(self, exchange: UpstreamExchange, response: RelayedResponse) -> None:
-        await response.prepare(self._request)
-        waiting_ns = time.monotonic_ns()
-        async for data in exchange.pieces():
-            came_ns = time.monotonic_ns()
-            self._upstream_ns += came_ns - waiting_ns
-            try:
-                await response.send(data)
-            finally:
-                # What upstream sent was seen, whether or not the client could be given it.
-                self._trace.response_piece(data)
-            await response.drained()
-            waiting_ns = time.monotonic_ns()
-            self._client_ns += waiting_ns - came_ns
-        await response.write_eof()
+    def _begin_response(self, head: UpstreamHead) -> None:
+        exchange = self._exchange
+        downstream = self._request.protocol
+        assert exchange is not None
+        assert isinstance(downstream, DownstreamProtocol)
+        framing = response_framing(
+            method=self._request.method,
+            status=head.status,
+            headers=head.headers,
+            client_takes_chunks=self._request.version >= _HTTP_1_1,
+        )
+        keep_alive = self._keep_alive and self._request.keep_alive and framing is not Framing.CLOSE
+        self._response = RelayedResponse(head.status, keep_alive=keep_alive)
+        self._relay = ResponseRelay(
+            _body_of(head, framing),
+            framing,
+            upstream=exchange.protocol,
+            client=downstream,
+            idle_timeout=exchange.idle_timeout,
+            observe=self._trace.response_piece,
+            on_end=exchange.finish,
+        )
+        self._relay.start(_head_to_client(self._request, head, framing, keep_alive=keep_alive))
 
     def _note_unsent(self) -> None:
         """Tell the trace what came of a request for which no connection was made."""
@@ -190,30 +213,26 @@ def _is_chunked(request: web.BaseRequest) -> bool:
     return "Transfer-Encoding" in request.headers
 
 
-def _response_to(
-    request: web.BaseRequest, head: UpstreamHead, *, keep_alive: bool
-) -> RelayedResponse:
-    framing = response_framing(
-        method=request.method,
-        status=head.status,
-        headers=head.headers,
-        client_takes_chunks=request.version >= _HTTP_1_1,
-    )
-    keep_alive = keep_alive and request.keep_alive and framing is not Framing.CLOSE
+def _body_of(head: UpstreamHead, framing: Framing) -> ResponseBody:
+    if framing is Framing.NONE:
+        return LengthBody(0)
+    if head.is_chunked:
+        return ChunkedBody()
+    return BodyUntilClose() if head.length is None else LengthBody(head.length)
+
+
+def _head_to_client(
+    request: web.BaseRequest, head: UpstreamHead, framing: Framing, *, keep_alive: bool
+) -> bytes:
     connection: bytes | None = None
     if not keep_alive:
         connection = b"close"
     elif request.version < _HTTP_1_1:
         connection = b"keep-alive"
-    return RelayedResponse(
-        head.status,
-        response_head(
-            status=head.status,
-            reason=head.reason,
-            headers=head.headers,
-            framing=framing,
-            connection=connection,
-        ),
-        is_chunked=framing is Framing.CHUNKED,
-        keep_alive=keep_alive,
+    return response_head(
+        status=head.status,
+        reason=head.reason,
+        headers=head.headers,
+        framing=framing,
+        connection=connection,
     )

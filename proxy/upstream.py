@@ -8,18 +8,16 @@ This is the only module that knows aiohttp's client errors.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import aiohttp
 from aiohttp import StreamReader, hdrs, http
-from aiohttp.base_protocol import BaseProtocol
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
-from aiohttp.http import StreamWriter
+from aiohttp.http import RawResponseMessage, StreamWriter
 from yarl import URL
 
 from tracing.redaction import RawHeaders
@@ -29,22 +27,17 @@ from .errors import (
     UpstreamConnectTimeoutError,
     UpstreamDisconnectedError,
     UpstreamError,
-    UpstreamIdleTimeoutError,
     UpstreamProtocolError,
+    idle_timeout_error,
 )
 from .reset import reset
-from .upstream_protocol import UpstreamProtocol, new_protocol
+from .upstream_protocol import SWITCHING_PROTOCOLS, UpstreamProtocol, new_protocol
 
 KEEPALIVE_SECONDS = 4.0
 """How long an idle connection is kept: less than servers keep theirs, since a request that meets
 a close is answered with an error and never sent again."""
 
-HEADERS_MAX = 1024
-"""Fields in a response head. aiohttp's default of 128 is fewer than some gateways send."""
-
 _CODING = hdrs.TRANSFER_ENCODING
-_INFORMATIONAL = range(100, 200)
-SWITCHING_PROTOCOLS = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +47,8 @@ class UpstreamHead:
     status: int
     reason: bytes
     headers: RawHeaders
+    is_chunked: bool
+    length: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +65,11 @@ class UpstreamSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingRequest:
-    """A request to send. ``on_piece`` is told each piece of its body, ``on_end`` of their end."""
+    """A request to send.
+
+    ``on_piece`` is told each piece of its body, ``on_end`` of their end, and ``on_head`` of the
+    response's head. ``may_switch`` tells that it asks for another protocol.
+    """
 
     method: str
     head: bytes
@@ -78,6 +77,8 @@ class OutgoingRequest:
     is_chunked: bool
     on_piece: Callable[[bytes], None]
     on_end: Callable[[], None]
+    on_head: Callable[[UpstreamHead], None]
+    may_switch: bool
 
 
 class Upstream:
@@ -128,24 +129,26 @@ class UpstreamExchange:
         assert isinstance(protocol, UpstreamProtocol)
         self._connection = connection
         self._settings = settings
-        self._protocol = protocol
-        self._content: StreamReader = aiohttp.EMPTY_PAYLOAD
+        self.protocol = protocol
+        """The connection."""
+        self._request: OutgoingRequest | None = None
+        self._has_head = False
         self._upload: asyncio.Task[None] | None = None
-        self._is_whole = False
+        self._is_done = False
+        self._error: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.request_failure: Exception | None = None
         """What broke the request's body on the client's side, if anything did."""
 
     def send(self, request: OutgoingRequest) -> None:
         """Send the head, and the body as it comes, in a task of its own."""
-        settings = self._settings
-        self._protocol.set_response_params(
-            skip_payload=request.method == "HEAD",
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=settings.idle_timeout,
-            max_line_size=settings.header_bytes_max,
-            max_field_size=settings.header_bytes_max,
-            max_headers=HEADERS_MAX,
+        self._request = request
+        self.protocol.expect_head(
+            self._head_came,
+            self._head_failed,
+            has_body=request.method != "HEAD",
+            read_timeout=self._settings.idle_timeout,
+            line_bytes_max=self._settings.header_bytes_max,
         )
         if not request.body.is_eof():
             self._write(request.head)
@@ -158,15 +161,15 @@ class UpstreamExchange:
         if request.is_chunked:
             data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
         self._write(request.head + data)
-        self._protocol.start_timeout()
+        self.protocol.start_timeout()
 
     def _write(self, data: bytes) -> None:
         # A connection that is closing is noticed where its answer is waited for.
-        if self._protocol.transport is not None:
-            self._protocol.transport.write(data)
+        if self.protocol.transport is not None:
+            self.protocol.transport.write(data)
 
     async def _send_body(self, request: OutgoingRequest) -> None:
-        writer = StreamWriter(self._protocol, asyncio.get_running_loop())
+        writer = StreamWriter(self.protocol, asyncio.get_running_loop())
         if request.is_chunked:
             writer.enable_chunking()
         while True:
@@ -174,7 +177,7 @@ class UpstreamExchange:
                 data = await request.body.readany()
             except Exception as error:  # noqa: BLE001 - aiohttp raises what broke the body
                 self.request_failure = error
-                self._protocol.abort()
+                self.protocol.abort()
                 return
             if not data:
                 break
@@ -182,124 +185,96 @@ class UpstreamExchange:
             await writer.write(data)
         request.on_end()
         await writer.write_eof()
-        self._protocol.start_timeout()
+        if not self._has_head:
+            self.protocol.start_timeout()
 
     @property
     def is_sent(self) -> bool:
         """Whether the whole request has been sent."""
         return self._upload is None or (self._upload.done() and self.request_failure is None)
 
-    async def read_head(self, *, may_switch: bool = False) -> UpstreamHead:
-        """Wait for the response's head, past informational ones. Raises UpstreamError.
-
-        ``may_switch`` tells that the request asked for another protocol.
-        """
-        with self._mapped_head_errors():
-            while True:
-                message, content = await self._protocol.read()
-                if message.code == SWITCHING_PROTOCOLS:
-                    if not may_switch:
-                        raise UpstreamProtocolError("upstream switched protocols, unasked")
-                    break
-                if message.code not in _INFORMATIONAL:
-                    break
-        if any(coding.lower() != "chunked" for coding in message.headers.getall(_CODING, ())):
-            raise UpstreamProtocolError("upstream coded its body for the transfer, unasked")
-        self._content = content
-        return UpstreamHead(
-            status=message.code,
-            reason=message.reason.encode(errors="surrogateescape"),
-            headers=message.raw_headers,
-        )
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Give the body's pieces as they come.
-
-        Raises UpstreamDisconnectedError where the body was cut short, after all that came of it,
-        and UpstreamIdleTimeoutError.
-        """
-        content = self._content
-        while True:
-            try:
-                data = await content.readany()
-            except (aiohttp.ClientError, http.HttpProcessingError, OSError) as error:
-                # What came before the cut was buffered with it, and belongs to the client.
-                for rest in self.unread():
-                    yield rest
-                raise self._broken_body(error) from error
-            if not data:
-                break
-            yield data
-        if self._protocol.was_reset:
-            raise UpstreamDisconnectedError("upstream reset the connection")
-        self._is_whole = True
-
-    def unread(self) -> Iterator[bytes]:
-        """Give what came of the body and was not asked for yet, whatever came after it."""
-        if self._content is not aiohttp.EMPTY_PAYLOAD:
-            while data := self._content._read_nowait(-1):
-                yield data
-
     @property
-    def protocol(self) -> BaseProtocol:
-        """The connection, for one that was switched to another protocol."""
-        return self._protocol
+    def idle_timeout(self) -> float | None:
+        """How long upstream may be silent, in seconds; None for as long as it likes."""
+        return self._settings.idle_timeout
+
+    def finish(self, error: UpstreamError | None) -> None:
+        """Note that the response has ended. Only the first word on it counts."""
+        if self._is_done:
+            return
+        self._is_done = True
+        self._error = error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def finished(self) -> None:
+        """Wait until the response has ended. Raises UpstreamError where it was cut short."""
+        if not self._is_done:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._error is not None:
+            raise self._error
+
+    def _head_came(self, message: RawResponseMessage) -> None:
+        """Hand the head on, unless it is none that can be relayed."""
+        request = self._request
+        assert request is not None
+        if message.code == SWITCHING_PROTOCOLS and not request.may_switch:
+            self.finish(UpstreamProtocolError("upstream switched protocols, unasked"))
+        elif any(coding.lower() != "chunked" for coding in message.headers.getall(_CODING, ())):
+            what = "upstream coded its body for the transfer, unasked"
+            self.finish(UpstreamProtocolError(what))
+        else:
+            self._has_head = True
+            request.on_head(_head_of(message))
+
+    def _head_failed(self, error: BaseException) -> None:
+        self.finish(_mapped_head_error(error, self._settings.idle_timeout))
 
     @property
     def was_reset(self) -> bool:
         """Whether the connection ended abruptly."""
-        return self._protocol.was_reset
-
-    def switch_to(self, flow: Any) -> None:
-        """Hand what comes from now on to ``flow``: ``feed_data``, then ``feed_eof``."""
-        self._protocol.read_timeout = None
-        self._protocol.switch_to(flow)
+        return self.protocol.was_reset
 
     def reset(self) -> None:
         """End the connection abruptly."""
-        if self._protocol.transport is not None:
-            reset(self._protocol.transport)
+        if self.protocol.transport is not None:
+            reset(self.protocol.transport)
 
-    def end(self) -> None:
+    def end(self, *, is_whole: bool) -> None:
         """Give the connection back to the pool if the exchange is whole, else close it."""
         upload = self._upload
         if upload is not None and not upload.done():
             upload.cancel()
-            self._is_whole = False
+            is_whole = False
         elif upload is not None and upload.exception() is not None:
-            self._is_whole = False
-        if self._is_whole:
-            self._protocol.rest()
+            is_whole = False
+        if is_whole:
+            self.protocol.rest()
             self._connection.release()
         else:
             self._connection.close()
 
-    def _broken_body(self, error: Exception) -> UpstreamError:
-        match error:
-            case aiohttp.SocketTimeoutError():
-                return self._idle_timeout()
-            case http.HttpProcessingError():
-                return UpstreamProtocolError("upstream sent a body that is not framed as it says")
-            case _:
-                return UpstreamDisconnectedError("upstream cut the response short")
 
-    def _idle_timeout(self) -> UpstreamIdleTimeoutError:
-        return UpstreamIdleTimeoutError(
-            f"upstream was silent for {self._settings.idle_timeout} s (upstream_idle_timeout)"
-        )
+def _head_of(message: RawResponseMessage) -> UpstreamHead:
+    length = message.headers.get(hdrs.CONTENT_LENGTH)
+    return UpstreamHead(
+        status=message.code,
+        reason=message.reason.encode(errors="surrogateescape"),
+        headers=message.raw_headers,
+        is_chunked=message.chunked,
+        length=None if length is None else int(length),
+    )
 
-    @contextmanager
-    def _mapped_head_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except aiohttp.SocketTimeoutError as error:
-            raise self._idle_timeout() from error
-        except http.HttpProcessingError as error:
-            raise UpstreamProtocolError("upstream sent no valid HTTP response") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamDisconnectedError(
-                "upstream closed the connection before it answered"
-            ) from error
+
+def _mapped_head_error(error: BaseException, idle_timeout: float | None) -> UpstreamError:
+    match error:
+        case aiohttp.SocketTimeoutError():
+            return idle_timeout_error(idle_timeout)
+        case http.HttpProcessingError():
+            return UpstreamProtocolError("upstream sent no valid HTTP response")
+        case _:
+            return UpstreamDisconnectedError("upstream closed the connection before it answered")
 
 
 @contextmanager

@@ -1,14 +1,51 @@
-"""Upstream's side of aiohttp's client: connections that tell more of how they go and end."""
+"""Upstream's side of aiohttp's client: it parses the heads, and what follows one is handed on.
+
+aiohttp is given the bytes of a head and no more. What comes behind goes to a flow as it came: a
+response's body, or a connection that became a WebSocket. So a body costs one call a segment.
+"""
 
 import asyncio
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Protocol
 
-from aiohttp import http
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.helpers import _EXC_SENTINEL as _NO_CAUSE
+from aiohttp.http import RawResponseMessage
+
+BUFFER_BYTES_MAX = 64 * 1024
+"""What may wait for one side before the other is not read any more: asyncio's own high water."""
+
+HEADERS_MAX = 1024
+"""Fields in a response head. aiohttp's default of 128 is fewer than some gateways send."""
+
+SWITCHING_PROTOCOLS = 101
+_INFORMATIONAL = range(100, 200)
+
+# aiohttp takes a line feed alone for a line end, too (RFC 9112, 2.2).
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_BLANK_LINE_START_BYTES = 2
+
+
+class Flow(Protocol):
+    """Who takes what comes behind a head."""
+
+    def feed_data(self, data: bytes) -> object:
+        """Take what came: at once what came with the head, which may be nothing."""
+
+    def feed_eof(self) -> None:
+        """Note that the connection has ended."""
+
+
+TakeHead = Callable[[RawResponseMessage], None]
+"""Takes the response's head, and calls ``switch_to`` at once or later."""
+
+TakeFailure = Callable[[BaseException], None]
+"""Takes the error that came instead of a head, as aiohttp tells it."""
 
 
 class UpstreamProtocol(ResponseHandler):
-    """aiohttp's side of a connection, with what it does not tell of a broken body."""
+    """One connection to upstream."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transports: set[asyncio.Transport]) -> None:
         """``transports`` holds those of all connections that have not ended."""
@@ -17,42 +54,79 @@ class UpstreamProtocol(ResponseHandler):
         self._made: asyncio.Transport | None = None
         self.was_reset = False
         """How a body ended that only the connection's end ends."""
-        self._awaits_body = True
-        self._is_resting = False
-        self._flow: Any = None
+        self.last_time = 0.0
+        """When something came behind the head, by the loop's clock, in seconds."""
+        self._head: RawResponseMessage | None = None
+        self._head_end = b""
+        self._take_head: TakeHead | None = None
+        self._take_failure: TakeFailure | None = None
+        self._flow: Flow | None = None
 
     def rest(self) -> None:
         """Get ready to be kept: whatever upstream says from now on, it says unasked."""
-        self._is_resting = self._awaits_body = True
+        self._take_head = self._take_failure = self._flow = None
 
-    def set_response_params(self, **params: Any) -> None:
-        """Get ready for the next response."""
-        self._awaits_body, self._is_resting = True, False
-        super().set_response_params(**params)
+    def expect_head(
+        self,
+        take_head: TakeHead,
+        take_failure: TakeFailure,
+        *,
+        has_body: bool,
+        read_timeout: float | None,
+        line_bytes_max: int,
+    ) -> None:
+        """Get ready for the next response. The timeout is in seconds, None for none."""
+        self._take_head = take_head
+        self._take_failure = take_failure
+        self._head_end = b""
+        self.set_response_params(
+            skip_payload=not has_body,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=read_timeout,
+            max_line_size=line_bytes_max,
+            max_field_size=line_bytes_max,
+            max_headers=HEADERS_MAX,
+        )
+        if self._exception is not None:
+            # It died as it was taken from the pool.
+            self.set_exception(self._exception)
 
-    def switch_to(self, flow: Any) -> None:
-        """Hand what comes from now on to ``flow``: it has no head to look for."""
-        self._awaits_body = False
-        self.set_parser(flow, None)
+    def switch_to(self, flow: Flow) -> None:
+        """Hand what comes behind the head to ``flow``: to be called as the head is taken."""
         self._flow = flow
+
+    def note_time(self) -> None:
+        """Count the time in which upstream is silent from now on."""
+        self.last_time = self._loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Take what upstream sent."""
         if self._flow is not None:
+            self.note_time()
             self._flow.feed_data(data)
-            return
-        if self._awaits_body:
-            if self._is_resting:
-                # A 408 for being idle, say: it would be taken for the next request's answer.
-                self.close()
-                return
-            # In one piece with a chunk that is none, aiohttp would forget the head and the body.
-            end = data.find(b"\r\n\r\n") + 4
-            if 4 <= end < len(data):
-                self._awaits_body = False
-                super().data_received(data[:end])
-                data = data[end:]
-        super().data_received(data)
+        elif self._take_head is None:
+            # A 408 for being idle, say: it would be taken for the next request's answer.
+            self.close()
+        else:
+            self._read_head(data)
+
+    def feed_data(
+        self,
+        data: tuple[RawResponseMessage, object],
+        size: int = 0,  # noqa: ARG002 - aiohttp's signature
+    ) -> None:
+        """Note a head that aiohttp parsed. Informational ones are let go (RFC 9110, 15.2)."""
+        status = data[0].code
+        if status == SWITCHING_PROTOCOLS or status not in _INFORMATIONAL:
+            self._head = data[0]
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _NO_CAUSE) -> None:
+        """Note what comes instead of a head."""
+        super().set_exception(exc, exc_cause)
+        take_failure, self._take_failure = self._take_failure, None
+        if take_failure is not None:
+            take_failure(exc)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection until it has ended: aiohttp forgets it when it begins to close."""
@@ -67,16 +141,31 @@ class UpstreamProtocol(ResponseHandler):
             self._transports.discard(self._made)
         self.was_reset = exc is not None
         super().connection_lost(exc)
+        if self._flow is not None:
+            self._flow.feed_eof()
 
-    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        if exc_cause is None:
-            super().set_exception(exc)
-        else:
-            super().set_exception(exc, exc_cause)
-        # aiohttp tells of a chunk that is none to who waits for a head alone: a body would hang.
-        body = self._payload
-        if isinstance(exc, http.HttpProcessingError) and body is not None and not body.is_eof():
-            body.set_exception(exc)
+    def _read_head(self, data: bytes) -> None:
+        """Give aiohttp what belongs to the head; what comes behind it goes to the flow."""
+        while data and self._head is None:
+            seen = self._head_end
+            match = _BLANK_LINE.search(seen + data)
+            end = match.end() - len(seen) if match else len(data)
+            self._head_end = b"" if match else (seen + data)[-_BLANK_LINE_START_BYTES:]
+            super().data_received(data[:end])
+            data = data[end:]
+            if self._exception is not None:
+                return
+        head, self._head = self._head, None
+        if head is None or self._take_head is None:
+            return
+        # aiohttp's own parser would wait for the body for ever.
+        self._parser = self._payload = None
+        self._take_failure = None
+        self._drop_timeout()
+        self.note_time()
+        self._take_head(head)
+        if self._flow is not None:
+            self._flow.feed_data(data)
 
 
 def new_protocol(

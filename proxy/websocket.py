@@ -22,10 +22,8 @@ from .downstream import DownstreamProtocol, RelayedResponse
 from .forward import Forwarding
 from .headers import Framing, request_head, response_head
 from .reset import reset
-from .upstream import SWITCHING_PROTOCOLS, Upstream, UpstreamExchange, UpstreamHead
-
-BUFFER_BYTES_MAX = 64 * 1024
-"""What may wait for one side before the other is not read any more: asyncio's own high water."""
+from .upstream import Upstream, UpstreamHead
+from .upstream_protocol import BUFFER_BYTES_MAX, SWITCHING_PROTOCOLS
 
 _GOING_AWAY_TO_CLIENT = b"\x88\x02\x03\xe9"
 _GOING_AWAY_TO_UPSTREAM = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
@@ -65,6 +63,8 @@ class _Flow:
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Pass on what came, then let it be seen."""
+        if not data:
+            return False, b""
         sink = self._sink.transport
         if sink is not None and not sink.is_closing():
             sink.write(data)
@@ -102,8 +102,7 @@ class SocketForwarding(Forwarding):
         self._socket_head = head
         self._recorder = recorder
         self._socket: SocketTrace = NULL_SOCKET_TRACE
-        self._is_leaving = self._is_draining = False
-        self._closed = asyncio.Event()
+        self._is_switched = self._is_leaving = self._is_draining = self._is_closed = False
         self._settled = asyncio.Event()
 
     @property
@@ -113,7 +112,7 @@ class SocketForwarding(Forwarding):
 
     async def drain(self) -> None:
         """Read on until the open responses have ended, although the client has left."""
-        if self.may_drain and not self._closed.is_set():
+        if self.may_drain and not self._is_closed:
             self._is_draining = True
             await self._settled.wait()
 
@@ -141,32 +140,41 @@ class SocketForwarding(Forwarding):
             upgrade=b"websocket",
         )
 
-    async def _answer(
-        self, exchange: UpstreamExchange, head: UpstreamHead, *, keep_alive: bool
-    ) -> RelayedResponse:
+    async def run(self, upstream: Upstream, *, keep_alive: bool) -> web.StreamResponse:
+        """Relay the socket until it ends."""
+        response = await super().run(upstream, keep_alive=keep_alive)
+        if self._is_switched:
+            exchange = self._exchange
+            assert isinstance(response, RelayedResponse)
+            assert exchange is not None
+            if exchange.was_reset and self._request.transport is not None:
+                reset(self._request.transport)
+            response.cut_off(self._request)
+        return response
+
+    def _begin_response(self, head: UpstreamHead) -> None:
         if head.status != SWITCHING_PROTOCOLS:
-            return await super()._answer(exchange, head, keep_alive=keep_alive)
+            super()._begin_response(head)
+            return
+        self._is_switched = True
         # What was begun for the handshake is dropped: it became a socket, with calls on it.
         self._trace = NULL_TRACE
         self._socket = self._recorder.begin_socket(self._socket_head, head.status, head.headers)
-        response = RelayedResponse(head.status, _head_of(head), is_chunked=False, keep_alive=False)
-        await response.prepare(self._request)
-        self._join(exchange)
+        self._response = RelayedResponse(head.status, keep_alive=False)
+        _write(self._request.protocol, _head_of(head))
+        self._join()
         if self._is_leaving:
             self._leave_if_idle()
-        await self._closed.wait()
-        if exchange.was_reset and self._request.transport is not None:
-            reset(self._request.transport)
-        response.cut_off(self._request)
-        return response
 
-    def _join(self, exchange: UpstreamExchange) -> None:
+    def _join(self) -> None:
+        exchange = self._exchange
+        assert exchange is not None
         downstream = self._request.protocol
         assert isinstance(downstream, DownstreamProtocol)
         upstream = exchange.protocol
         up = _Flow(downstream, upstream, self._socket.up, lambda: None)
         down = _Flow(upstream, downstream, self._down, self._upstream_closed)
-        exchange.switch_to(down)
+        upstream.switch_to(down)
         downstream.switch_to(up)
 
     def _down(self, data: bytes) -> None:
@@ -177,22 +185,27 @@ class SocketForwarding(Forwarding):
     def _upstream_closed(self) -> None:
         exchange = self._exchange
         assert exchange is not None
-        if not self._closed.is_set():
+        if not self._is_closed:
             self.end = TransportEnd.UPSTREAM_ERROR if exchange.was_reset else TransportEnd.EOF
-        self._closed.set()
-        self._settled.set()
+        self._close_socket()
 
     def _leave_if_idle(self) -> None:
         if self._socket.open_calls != 0:
             return
         self._settled.set()
-        if not self._is_leaving or self._closed.is_set():
+        if not self._is_leaving or self._is_closed:
             return
         self.cut(TransportEnd.SHUTDOWN)
         if self._socket.is_between_frames and self._exchange is not None:
             _write(self._exchange.protocol, _GOING_AWAY_TO_UPSTREAM)
             _write(self._request.protocol, _GOING_AWAY_TO_CLIENT)
-        self._closed.set()
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        self._is_closed = True
+        self._settled.set()
+        if self._exchange is not None:
+            self._exchange.finish(None)
 
     def _pass_reset_on(self) -> None:
         """Pass a client's abrupt end on as one; any other end is a close."""

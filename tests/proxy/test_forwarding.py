@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.client_proto import ResponseHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -222,7 +221,7 @@ def test_client_that_does_not_read_costs_little_memory(
 ) -> None:
     """No more is read from upstream than is on its way, and other calls go on."""
     shrink_send_buffers(monkeypatch)
-    paused = watch(monkeypatch, ResponseHandler, "pause_reading")
+    paused = watch(monkeypatch, DownstreamProtocol, "pause_writing")
     piece = b": " + b"x" * 998 + b"\n\n"
     upstream.enqueue(stream_reply(*[piece * 1000] * 64))
     stalled = StalledConnection(proxy.port)
