@@ -17,6 +17,7 @@ from .credentials import (
     redact_urls,
 )
 from .masking import found_in, mask
+from .strict_json import dumps
 
 _SECRET_FIELDS = frozenset(
     {
@@ -52,7 +53,7 @@ _ORDINARY_HEADERS = frozenset(
 """Replaced in an MCP tool like its other headers, but no secrets to search for: `application/json`
 would be masked everywhere."""
 
-_SPECIAL_FIELDS = _SECRET_FIELDS | {"headers", "domain_secrets"}
+_SPECIAL_FIELDS = _SECRET_FIELDS | {"headers", "domain_secrets", "server_label"}
 
 _DOMAIN_SECRET_LABELS = frozenset({"domain", "name", "type"})
 
@@ -82,6 +83,20 @@ class RedactedBody:
     value: object
     pointers: tuple[str, ...]
     secrets: tuple[bytes, ...]
+
+
+_TELLTALES = (b"://", b":\\/", *(f'"{field}"'.encode() for field in sorted(_SPECIAL_FIELDS)))
+
+
+def may_hide_more(data: bytes, value: object) -> bool:
+    """Whether JSON may hold a secret that the ``value`` parsed from it does not show.
+
+    Of a key that an object repeats parsers take the last, so what stood under it before is in
+    ``data`` alone. Told by the quotation marks that are missing; it may be wrong in saying yes.
+    """
+    if not any(telltale in data for telltale in _TELLTALES):
+        return False
+    return data.count(b'"') + data.count(b"\\u0022") > dumps(value).count(b'"')
 
 
 def redact_body(value: object) -> RedactedBody:
@@ -159,7 +174,9 @@ class _Redaction:
                 self._places.append((child, holds, place, key))
             elif key in _SECRET_FIELDS and has_parts and is_mcp_tool:
                 self._places.append((child, _Holds.SECRETS, place, key))
-            elif key in _SECRET_FIELDS and not has_parts:
+            elif not has_parts and (
+                key in _SECRET_FIELDS or (is_mcp_tool and (key == "headers" or is_secret_name(key)))
+            ):
                 self._hide(place, key, child)
             else:
                 # Also a JSON schema's property that is called `authorization`.

@@ -19,23 +19,42 @@ _SECRET_WORDS = frozenset(
         "apikey",
         "attestation",
         "auth",
+        "authentication",
         "authorization",
         "cookie",
         "credential",
         "credentials",
         "jwt",
         "key",
+        "passphrase",
         "passwd",
         "password",
+        "pwd",
         "secret",
         "sig",
         "signature",
         "token",
     }
 )
-_SECRET_ENDINGS = ("apikey", "accesskey", "accesskeyid", "password", "secret", "signature", "token")
+_SECRET_ENDINGS = (
+    "accesskey",
+    "accesskeyid",
+    "apikey",
+    "authkey",
+    "password",
+    "privatekey",
+    "secret",
+    "secretkey",
+    "signature",
+    "subscriptionkey",
+    "token",
+)
 _NOT_SECRET = frozenset({"idempotency-key", "sec-websocket-key", "x-openai-authorization-error"})
 _WORD_BREAK = re.compile(r"[^a-z0-9]+")
+_SCHEME = re.compile(r"(\S+)\s+(.*)", re.DOTALL)
+_JOINED = re.compile(r"(?i)\s*,\s*(?=(?:basic|bearer|token)\s)")
+_AUTH_PARAMETER = re.compile(r"""([A-Za-z][\w-]*)\s*=\s*"?([^",\s]+)""")
+_ESCAPED_URL = re.compile(r"(?i)%3a%2f%2f")
 
 # "://" as it is and as JSON inside a string may have it (":\/\/"), then up to what ends a URL in
 # prose, JSON or code. A backslash ends it too, unless it escapes a slash or an ampersand.
@@ -58,17 +77,27 @@ def is_secret_name(name: str) -> bool:
 def credential_forms(value: str) -> tuple[str, ...]:
     """The forms in which the value of an Authorization field may turn up again.
 
-    The whole, the token without its scheme, and for Basic (RFC 7617) what it stands for.
+    The whole, the token without its scheme, for Basic (RFC 7617) what it stands for, and of
+    parameters (RFC 9110 section 11.4) those of a secret name. Fields that were joined by a comma
+    are taken each for itself, too.
     """
-    scheme, _, token = value.strip().partition(" ")
-    forms = [value, token.strip()]
+    parts = dict.fromkeys([value, *_JOINED.split(value)])
+    forms = [form for part in parts for form in _forms_of(part)]
+    forms += [setting for name, setting in _AUTH_PARAMETER.findall(value) if is_secret_name(name)]
+    return tuple(dict.fromkeys(form for form in forms if form))
+
+
+def _forms_of(value: str) -> list[str]:
+    with_scheme = _SCHEME.fullmatch(value.strip())
+    scheme, token = with_scheme.groups() if with_scheme else (value, "")
+    forms = [value, token, token.strip('"')]
     if scheme.lower() == "basic":
         try:
             decoded = base64.b64decode(token, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             decoded = ""
         forms += [decoded, decoded.partition(":")[2]]
-    return tuple(form for form in forms if form)
+    return forms
 
 
 def redact_urls(text: str) -> tuple[str, tuple[bytes, ...]]:
@@ -125,8 +154,14 @@ def _without_parameters(text: str, secrets: list[str]) -> str:
     def replaced(match: re.Match[str]) -> str:
         before, name, value = match.groups()
         # The last bracket may have been taken for the prose after a URL.
-        if REDACTED.startswith(value) or not is_secret_name(unquote(name)):
+        if REDACTED.startswith(value):
             return match[0]
+        if not is_secret_name(unquote(name)):
+            inner = redact_urls(unquote(value))[1] if _ESCAPED_URL.search(value) else ()
+            if not inner:
+                # A semicolon in the value may be the next separator.
+                return f"{before}{name}={_PARAMETER.sub(replaced, value)}"
+            secrets.extend(secret.decode("utf-8", "surrogateescape") for secret in inner)
         secrets.append(value)
         return f"{before}{name}={REDACTED}"
 

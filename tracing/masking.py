@@ -7,6 +7,9 @@ depend on how a stream was cut. Which values are secret is decided elsewhere.
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
 
 SECRET_BYTES_MIN = 8
 """Shorter values are not searched for in content: masking "1" everywhere would destroy a trace."""
@@ -21,7 +24,8 @@ without content is better than a trace with a secret or a proxy that stands stil
 
 _MASK = b"*"
 
-# What every JSON encoder writes as it is: most keys are such, and need one needle only.
+# What every JSON encoder writes as it is: most keys are such. Those that URLs need not escape
+# either need one needle only.
 _NEVER_ESCAPED = re.compile(rb"[A-Za-z0-9 !#$%()*+,.:;=?@\[\]^_`{|}~-]*")
 
 # Encoders that take JSON for HTML escape these: Go's do it by default.
@@ -29,10 +33,13 @@ _HTML_ESCAPES = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
 
 
 def mask(data: bytes, secrets: Sequence[bytes]) -> bytes:
-    """Return `data` with each secret, raw or JSON-escaped, replaced by as many `*`.
+    """Return `data` with each secret, raw, JSON-escaped or URL-escaped, replaced by as many `*`.
 
     Secrets of fewer than SECRET_BYTES_MIN bytes are left alone.
     """
+    search = _search_for(tuple(secrets))
+    if not search.hides_all and not _holds_one(data, search.needles):
+        return data
     stream = StreamMask(secrets)
     return stream.feed(data) + stream.finish()
 
@@ -40,7 +47,7 @@ def mask(data: bytes, secrets: Sequence[bytes]) -> bytes:
 def found_in(data: bytes, secrets: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return those of the secrets that `mask` would find in `data`."""
     return tuple(
-        secret for secret in secrets if any(needle in data for needle in _needles_of((secret,)))
+        secret for secret in secrets if any(needle in data for needle in _needles_of(secret))
     )
 
 
@@ -54,9 +61,7 @@ class StreamMask:
 
     def __init__(self, secrets: Sequence[bytes] = ()) -> None:
         self.ranges: list[tuple[int, int]] = []
-        self._needles: tuple[bytes, ...] = ()
-        self._everything = False
-        self._may_be_held: frozenset[int] = frozenset()
+        self._secrets: tuple[bytes, ...] = ()
         self._held = b""
         self._held_masked = (
             0  # how many of the held bytes lie in a secret that was found before them
@@ -66,12 +71,18 @@ class StreamMask:
 
     def add(self, secrets: Sequence[bytes]) -> None:
         """Search for these as well; to be called before the first `feed`."""
-        if not secrets:
-            return
-        needles = {*self._needles, *_needles_of(secrets)}
-        self._everything = self._everything or len(needles) > NEEDLES_MAX
-        self._needles = () if self._everything else tuple(sorted(needles))
-        self._may_be_held = frozenset(b"".join(needle[:-1] for needle in self._needles))
+        self._secrets += tuple(secrets)
+        search = _search_for(self._secrets)
+        self._needles, self._everything, self._may_be_held = search
+
+    def passes(self, data: bytes) -> bool:
+        """Take the next piece if it comes out as it is, and at once; else leave it to ``feed``."""
+        if self._everything or self._held or self._tail_bytes(data):
+            return False
+        if _holds_one(data, self._needles):
+            return False
+        self._emitted += len(data)
+        return True
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece and return what is sure by now, masked."""
@@ -143,21 +154,47 @@ def _spans_of(needle: bytes, buffer: bytes) -> Iterable[tuple[int, int]]:
         at = later if later >= 0 else buffer.find(needle, at + size + 1)
 
 
-def _needles_of(secrets: Iterable[bytes]) -> Iterable[bytes]:
-    for secret in secrets:
-        if len(secret) < SECRET_BYTES_MIN:
-            continue
-        for form in _forms_of(secret):
-            last = max(len(form) - NEEDLE_BYTES_MAX, 0)
-            for start in range(0, last, NEEDLE_BYTES_MAX):
-                yield form[start : start + NEEDLE_BYTES_MAX]
-            yield form[last:]
+def _holds_one(data: bytes, needles: tuple[bytes, ...]) -> bool:
+    # A generator would take twice the time.
+    for needle in needles:  # noqa: SIM110
+        if needle in data:
+            return True
+    return False
+
+
+class _Search(NamedTuple):
+    """What is searched for, and which bytes at the end of a piece may begin it."""
+
+    needles: tuple[bytes, ...]
+    hides_all: bool
+    may_be_held: frozenset[int]
+
+
+# A client sends the same key with every call.
+@lru_cache(maxsize=256)
+def _search_for(secrets: tuple[bytes, ...]) -> _Search:
+    needles = sorted({needle for secret in secrets for needle in _needles_of(secret)})
+    if len(needles) > NEEDLES_MAX:
+        return _Search((), hides_all=True, may_be_held=frozenset())
+    starts = b"".join(needle[:-1] for needle in needles)
+    return _Search(tuple(needles), hides_all=False, may_be_held=frozenset(starts))
+
+
+def _needles_of(secret: bytes) -> Iterable[bytes]:
+    if len(secret) < SECRET_BYTES_MIN:
+        return
+    for form in _forms_of(secret):
+        last = max(len(form) - NEEDLE_BYTES_MAX, 0)
+        for start in range(0, last, NEEDLE_BYTES_MAX):
+            yield form[start : start + NEEDLE_BYTES_MAX]
+        yield form[last:]
 
 
 def _forms_of(secret: bytes) -> set[bytes]:
-    """The secret as it is and as JSON encoders write it inside a string."""
+    """The secret as it is, as JSON encoders write it inside a string, and as it is in a URL."""
+    in_url = quote(secret, safe="").encode()
     if _NEVER_ESCAPED.fullmatch(secret):
-        return {secret}
+        return {secret, in_url}
     try:
         text = secret.decode()
     except UnicodeDecodeError:
@@ -166,4 +203,4 @@ def _forms_of(secret: bytes) -> set[bytes]:
     ascii_only = json.dumps(text)[1:-1]
     written = {plain, ascii_only, plain.translate(_HTML_ESCAPES)}
     written |= {form.replace("/", "\\/") for form in (plain, ascii_only)}
-    return {secret, *(form.encode() for form in written)}
+    return {secret, in_url, *(form.encode() for form in written)}

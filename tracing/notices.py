@@ -7,7 +7,7 @@ from .answer import Answer
 from .call import ExchangeEnded
 from .json_masking import mask_json
 from .open_call import OpenCall
-from .redaction import header_secrets, kept_headers, redact_query
+from .redaction import header_secrets, kept_headers, redact_query, set_cookie_secrets
 from .request_ids import upstream_request_id
 from .strict_json import dumps
 
@@ -30,7 +30,12 @@ def exchange_payload(ended: ExchangeEnded) -> bytes:
         "bytes_down": ended.bytes_down,
         "response_headers": kept_headers(ended.headers),
     }
-    return mask_json(dumps(payload), (*header_secrets(ended.head.headers), *query_secrets))
+    secrets = (
+        *header_secrets(ended.head.headers),
+        *query_secrets,
+        *set_cookie_secrets(ended.headers),
+    )
+    return mask_json(dumps(payload), secrets)
 
 
 def prewarm_payload(call: OpenCall, answer: Answer, *, keep_bodies: bool) -> bytes:

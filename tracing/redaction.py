@@ -6,8 +6,9 @@ finding a known secret wherever it stands is the masking module's part.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from .body_redaction import RedactedBody, redact_body
+from .body_redaction import RedactedBody, may_hide_more, redact_body
 from .credentials import (
     REDACTED,
     as_bytes,
@@ -23,9 +24,11 @@ __all__ = [
     "RedactedBody",
     "header_secrets",
     "kept_headers",
+    "may_hide_more",
     "redact_body",
     "redact_query",
     "redact_text",
+    "set_cookie_secrets",
 ]
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -78,13 +81,13 @@ _FIELD_IN_TEXT = re.compile(
     rf"""(?i)\b((?:{_FIELD})\s*[:=]\s*)((?:(?:bearer|basic|token)\s+)?[^\s"'\\&,;<>]+)"""
 )
 _BEARER = re.compile(r"(?i)\b(bearer\s+)([a-z0-9._~+/-]+=*)")
-_HEADERS_IN_JSON = re.compile(
-    rf"""(?s)["']headers\\*["']\s*:\s*\{{(?:{_STRING}\\*["']?|[^{{}}"'\\])*"""
+_SECRETS_IN_JSON = re.compile(
+    rf"""(?is)(["'](?:headers|{_FIELD})\\*["']\s*:\s*)([{{\[](?:{_STRING}\\*["']?|[^}}"'\\])*)"""
 )
 _DOMAIN_SECRETS_IN_JSON = re.compile(
     rf"""(?s)["']domain_secrets\\*["']\s*:\s*\[(?:{_STRING}\\*["']?|[^\[\]"'\\])*"""
 )
-_MEMBER = re.compile(rf"(?s)(:\s*)({_STRING})")
+_STRING_OR_KEY = re.compile(rf"""(?s)({_STRING})((?:\\*["'])?+)(\s*+:)?""")
 _VALUE_MEMBER = re.compile(rf"""(?s)(["']value\\*["']\s*:\s*)({_STRING})""")
 
 
@@ -108,15 +111,21 @@ def header_secrets(headers: RawHeaders) -> tuple[bytes, ...]:
 
     For a request and for a response's `set-cookie`. Short ones are among them: masking skips those.
     """
-    found: dict[bytes, None] = {}
-    for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").lower()
-        value = raw_value.decode("utf-8", "surrogateescape")
-        for form in _secrets_in_header(name, value):
-            found[as_bytes(form)] = None
-        for secret in redact_urls(value)[1]:
-            found[secret] = None
-    return tuple(secret for secret in found if secret)
+    return tuple(dict.fromkeys(secret for field in headers for secret in _field_secrets(field)))
+
+
+# A client sends most fields with every call.
+@lru_cache(maxsize=1024)
+def _field_secrets(field: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+    name = field[0].decode("latin-1").lower()
+    value = field[1].decode("utf-8", "surrogateescape")
+    found = [as_bytes(form) for form in _secrets_in_header(name, value)]
+    return tuple(secret for secret in (*found, *redact_urls(value)[1]) if secret)
+
+
+def set_cookie_secrets(headers: RawHeaders) -> tuple[bytes, ...]:
+    """Return the cookies that a response's head sets: the client's secrets from then on."""
+    return header_secrets(tuple(field for field in headers if field[0].lower() == b"set-cookie"))
 
 
 def _secrets_in_header(name: str, value: str) -> Iterator[str]:
@@ -141,16 +150,23 @@ def redact_text(data: bytes) -> bytes:
     those that need no change come back as they were.
     """
     text = data.decode("utf-8", "surrogateescape")
-    text = _HEADERS_IN_JSON.sub(_with_members_hidden, text)
+    text = _SECRETS_IN_JSON.sub(_with_strings_hidden, text)
     text = _DOMAIN_SECRETS_IN_JSON.sub(_with_values_hidden, text)
     for pattern in (_FIELD_IN_JSON, _FIELD_IN_TEXT, _BEARER):
         text = pattern.sub(_hidden, text)
     return redact_urls(text)[0].encode("utf-8", "surrogateescape")
 
 
-def _with_members_hidden(block: re.Match[str]) -> str:
-    # The first colon is that of `headers` itself: what follows it is a brace, no string.
-    return _MEMBER.sub(_hidden, block[0])
+def _with_strings_hidden(block: re.Match[str]) -> str:
+    return block[1] + _STRING_OR_KEY.sub(_hidden_unless_key, block[2])
+
+
+def _hidden_unless_key(match: re.Match[str]) -> str:
+    string, end, colon = match.groups()
+    quote = _QUOTE.match(string)
+    if colon is not None or quote is None:
+        return match[0]
+    return f"{quote[0]}{REDACTED}{end}"
 
 
 def _with_values_hidden(block: re.Match[str]) -> str:

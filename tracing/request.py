@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from .masking import mask
 from .redaction import (
     header_secrets,
     kept_headers,
+    may_hide_more,
     redact_body,
     redact_query,
     redact_text,
@@ -25,6 +27,9 @@ UNKNOWN_MODEL = "unknown"
 
 _FRAME_FIELDS = frozenset({"type", "stream_id", "generate"})
 """What a ``response.create`` message has beside the request (OpenAI's WebSocket mode)."""
+
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
+"""What no text holds, and what is compressed or in UTF-16 soon does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +145,9 @@ def _read_body(
     except NotStrictJson as error:
         return _unreadable(decoded, str(error), secrets, is_whole=is_whole)
     redacted = redact_body(value)
+    is_clean = not redacted.pointers and not may_hide_more(decoded, value)
     return _Body(
-        payload=dumps(redacted.value) if redacted.pointers else decoded,
+        payload=decoded if is_clean else dumps(redacted.value),
         value=redacted.value,
         pointers=redacted.pointers,
         secrets=redacted.secrets,
@@ -221,6 +227,9 @@ def _handshake(socket: SocketCall) -> Mapping[str, Any]:
 
 def _unreadable(body: bytes, why: str, secrets: tuple[bytes, ...], *, is_whole: bool) -> _Body:
     """Keep a body that is no JSON, or broke off, in base64: the payload is JSON all the same."""
+    if _BINARY.search(body):
+        # Compressed, or text in UTF-16: nobody can find the secrets in it.
+        return _Body(payload=stub("the body is neither JSON nor text"))
     kept = mask(redact_text(body), secrets)
     proxy: dict[str, Any] = {"body_base64": base64.b64encode(kept).decode(), "unreadable": why}
     if not is_whole:

@@ -155,7 +155,8 @@ def test_odd_shapes_of_secrets_are_replaced_too() -> None:
     body = {
         "api_key": 1234567890,
         "tools": [{"type": "mcp", "authorization": ["tok-aaaa", {"b": "tok-bbbb"}],
-                   "headers": [["X-Key", "tok-cccc"]]}],
+                   "headers": [["X-Key", "tok-cccc"]]},
+                  {"server_label": "l", "headers": "X-Key: tok-hhhh", "token": "tok-iiii"}],
         "headers": {"Authorization": ["Bearer tok-dddd"], "Accept": ["a/b"]},
         "password": "https://u:tok-gggg@h",
         "input": "tok-gggg",

@@ -110,6 +110,13 @@ def test_any_text_is_taken(text: str) -> None:
         ("a=b&token=x%2By+z", "a=b&token=[redacted]", (b"x%2By+z", b"x+y+z", b"x+y z")),
         ("sig=a;b\\c=d", "sig=[redacted]", (b"a;b\\c=d",)),
         ("key=1&key=2", "key=[redacted]&key=[redacted]", (b"1", b"2")),
+        ("a=b;key=1;c=d", "a=b;key=[redacted]", (b"1;c=d",)),
+        (
+            "to=https%3A%2F%2Fu%3Apw-1%40h",
+            "to=[redacted]",
+            (b"u:pw-1", b"pw-1", b"https%3A%2F%2Fu%3Apw-1%40h", b"https://u:pw-1@h"),
+        ),
+        ("to=https%3A%2F%2Fh%2F%3Fa%3Db", "to=https%3A%2F%2Fh%2F%3Fa%3Db", ()),
     ],
 )
 def test_queries(query: str, redacted: str, secrets: tuple[bytes, ...]) -> None:
@@ -125,6 +132,14 @@ def test_queries(query: str, redacted: str, secrets: tuple[bytes, ...]) -> None:
         ("Basic dXNlcjpodW50ZXIy",
          ("Basic dXNlcjpodW50ZXIy", "dXNlcjpodW50ZXIy", "user:hunter2", "hunter2")),
         ("Basic ???", ("Basic ???", "???")),
+        ("Bearer\t sk-1", ("Bearer\t sk-1", "sk-1")),
+        ('Bearer "sk-1"', ('Bearer "sk-1"', '"sk-1"', "sk-1")),
+        ("Bearer a, Bearer b",
+         ("Bearer a, Bearer b", "a, Bearer b", "Bearer a", "a", "Bearer b", "b")),
+        ("a/b, c/d", ("a/b, c/d", "c/d")),
+        ("AWS4 Region=eu, Signature=\"ab\"",
+         ("AWS4 Region=eu, Signature=\"ab\"", "Region=eu, Signature=\"ab\"",
+          "Region=eu, Signature=\"ab", "ab")),
         ("", ()),
     ],
 )  # fmt: skip

@@ -108,6 +108,8 @@ def test_json_that_is_none_is_redacted_by_pattern(shape: str) -> None:
         (b"Authorization: Bearer tok-1\r\nX: 1", b"Authorization: [redacted]\r\nX: 1"),
         (b"curl -H 'x: Bearer tok-1'", b"curl -H 'x: Bearer [redacted]'"),
         (b'{"authorization": "tok-1', b'{"authorization": "[redacted]'),
+        (b'{"authorization": {"token": "tok-1', b'{"authorization": {"token": "[redacted]'),
+        (b'{"headers": {"X": ["tok-1", "tok-2"', b'{"headers": {"X": ["[redacted]", "[redacted]"'),
         (b"{'password': 'tok-1'}", b"{'password': '[redacted]'}"),
         (b"<a href='https://h/?sig=tok-1'>", b"<a href='https://h/?sig=[redacted]'>"),
     ],

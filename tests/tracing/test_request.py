@@ -183,6 +183,43 @@ def test_body_that_is_no_strict_json_is_kept_in_base64(body: bytes) -> None:
     assert "lost" not in payload["proxy"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b'{"authorization": "tok-1"}'),
+        zstandard.compress(b'{"authorization": "tok-1"}'),
+        '{"authorization": "tok-1"}'.encode("utf-16"),
+        '{"authorization": "tok-1"}'.encode("utf-16-le"),
+    ],
+)
+def test_body_that_is_no_text_is_not_kept(body: bytes) -> None:
+    """Its head may not say that it is compressed: secrets in it could not be found."""
+    payload = json.loads(read(body).payload)
+    assert payload == {"input": [], "proxy": {"lost": "the body is neither JSON nor text"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"tools": [{"type": "mcp", "authorization": "tok-1", "authorization": null}]}',
+        b'{"tools": [{"type": "mcp", "headers": {"X": "tok-1"}, "headers": {}}]}',
+        b'{"tools": [{"type": "mcp", "headers": {"X": "tok-1"}}], "tools": []}',
+        b'{"a": "https://u:tok-1@h/", "a": "\\u0022"}',
+    ],
+)
+def test_secret_under_a_key_that_is_repeated(body: bytes) -> None:
+    """Parsers take the last of them; what stood there before is not kept."""
+    record = read(body)
+    assert b"tok-1" not in record.payload
+    assert json.loads(record.payload) == json.loads(body)
+
+
+def test_body_that_only_looks_like_it_holds_secrets_is_kept_byte_for_byte() -> None:
+    """URLs, escapes and fields of such names are no reason to write it anew."""
+    body = b'{ "input": "\\u0022https://h/\\u0022 \\"", "headers": {"accept": "a"} }'
+    assert read(body).payload == body
+
+
 def test_body_that_broke_off() -> None:
     """What came of it is kept, and that there was more is said."""
     payload: Any = loads_strict(read(b'{"model": "m", "inp', is_whole=False).payload)
