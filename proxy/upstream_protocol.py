@@ -7,7 +7,7 @@ response's body, or a connection that became a WebSocket. So a body costs one ca
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import _EXC_SENTINEL as _NO_CAUSE
@@ -130,9 +130,9 @@ class UpstreamProtocol(ResponseHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection until it has ended: aiohttp forgets it when it begins to close."""
-        assert isinstance(transport, asyncio.Transport)
-        self._made = transport
-        self._transports.add(transport)
+        # uvloop's are no subclass of asyncio's.
+        self._made = cast("asyncio.Transport", transport)
+        self._transports.add(self._made)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:

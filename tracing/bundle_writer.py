@@ -45,6 +45,8 @@ class BundleWriter:
     ) -> None:
         """Make the bundle's directory and files. Raises OSError, and leaves no bundle then."""
         self.path = trace_dir / f"trace-{trace_id}"
+        # As text: a path object for each payload costs as much as its file.
+        self._payloads_dir = str(self.path / PAYLOADS_NAME)
         self._rollout_id = root_thread_id
         self._sequence = 0
         self._payloads = 0
@@ -93,12 +95,12 @@ class BundleWriter:
     def add_payload(self, kind: PayloadKind, data: bytes) -> PayloadRef:
         """Write a payload file and return the reference that events name it by. Raises OSError."""
         number = self._payloads + 1
-        path = self.path / PAYLOADS_NAME / f"{number}.json"
+        path = f"{self._payloads_dir}/{number}.json"
         try:
             write_file(path, data)
         except FileNotFoundError:
             # Somebody deleted the directory under us.
-            path.parent.mkdir(mode=0o700)
+            Path(self._payloads_dir).mkdir(mode=0o700)
             write_file(path, data)
         self._payloads = number
         self._payload_bytes += len(data)
@@ -180,7 +182,7 @@ def event_line(
     )
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path | str, data: bytes) -> None:
     """Write a file whole, or leave none. Raises OSError, and can then be called again."""
     # Not O_EXCL: a disk that refused the write may have refused to remove what came of it, too.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -190,7 +192,7 @@ def write_file(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(fd, view) :]
     except OSError:
-        path.unlink(missing_ok=True)
+        Path(path).unlink(missing_ok=True)
         raise
     finally:
         os.close(fd)

@@ -5,10 +5,9 @@ one monotonic clock elsewhere.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 from uuid import UUID
 
-from .capture import Direction, Kind
+from .call_pieces import CallPieces
 from .observer import ResponseObserver
 from .redaction import RawHeaders
 from .scope import Scope
@@ -65,30 +64,6 @@ class CallStarted:
     socket: SocketCall | None = None
 
 
-PIECE_OVERHEAD_BYTES = 256
-"""What a piece that waits for the disk takes beside its data: the objects, and later the record."""
-
-
-class PieceSeen(NamedTuple):
-    """A piece for the capture, decoded where it was encoded.
-
-    ``headers`` is set for a head, and for a message that holds headers: all of them as they came,
-    since some hold secrets.
-    """
-
-    call_id: UUID
-    kind: Kind
-    at_unix_ns: int
-    data: bytes
-    direction: Direction = Direction.DOWN
-    headers: RawHeaders = ()
-
-    @property
-    def held_bytes(self) -> int:
-        """The memory that it takes while it waits."""
-        return len(self.data) + PIECE_OVERHEAD_BYTES
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """The end of an exchange, with all that was noted of its response.
@@ -135,7 +110,7 @@ class SocketEnded:
     connection_id: str
 
 
-Operation = CallStarted | PieceSeen | CallEnded | ExchangeEnded | SocketEnded
+Operation = CallStarted | CallPieces | CallEnded | ExchangeEnded | SocketEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,16 +103,13 @@ class CaptureWriter:
     def __init__(self, directory: Path) -> None:
         """Make the first segment in ``directory``. Raises OSError."""
         self._segment = Appender(directory / "1.cap")
+        self.name = f"{directory.name}/1.cap"
+        """The segment's path in the bundle."""
 
     @property
     def size(self) -> int:
         """Bytes in the segment, those included that wait for a flush."""
         return self._segment.size
-
-    @property
-    def name(self) -> str:
-        """The segment's path in the bundle."""
-        return f"{self._segment.path.parent.name}/{self._segment.path.name}"
 
     def append(self, record: bytes) -> int:
         """Buffer a record and return its offset."""

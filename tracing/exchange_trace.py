@@ -13,10 +13,10 @@ from .call import (
     CallStarted,
     ExchangeEnded,
     Operation,
-    PieceSeen,
     RequestHead,
     Waits,
 )
+from .call_pieces import CallPieces
 from .capture import Kind
 from .decoding import DecodeError, Decoder, decoder_for
 from .observer import ResponseObserver
@@ -63,6 +63,7 @@ class CallTrace:
         "_headers_ns",
         "_lost_bytes",
         "_observer",
+        "_pieces",
         "_queue",
         "_request_lost",
         "_started",
@@ -74,6 +75,7 @@ class CallTrace:
         self._call_id = call_id
         self._head = head
         self._queue = queue
+        self._pieces = CallPieces(call_id, queue)
         self._arrived_ns = time.monotonic_ns()
         self._arrived_unix_ns = time.time_ns()
         self._body: list[bytes] = []
@@ -202,12 +204,7 @@ class CallTrace:
     def _capture(self, kind: Kind, data: bytes, headers: RawHeaders = ()) -> None:
         if not self._queue.keeps_bodies:
             return
-        piece = PieceSeen(
-            call_id=self._call_id, kind=kind, at_unix_ns=time.time_ns(), data=data, headers=headers
-        )
-        if self._queue.reserve(piece.held_bytes):
-            self._queue.put(piece)
-        else:
+        if not self._pieces.add(kind, data, headers):
             self._lost_bytes += len(data)
             self._queue.count_lost("capture_bytes", len(data))
 

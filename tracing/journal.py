@@ -19,9 +19,9 @@ from .call import (
     CallSummary,
     ExchangeEnded,
     Operation,
-    PieceSeen,
     SocketEnded,
 )
+from .call_pieces import CallPieces
 from .chains import Chains
 from .end_record import end_record
 from .events import PayloadKind
@@ -89,8 +89,8 @@ class Journal:
     def apply(self, operation: Operation) -> None:
         """Record one operation. Raises OSError, and can then be called with it again."""
         match operation:
-            case PieceSeen():
-                self._add_piece(operation)
+            case CallPieces():
+                self._add_pieces(operation)
             case CallStarted():
                 self._start(operation)
             case CallEnded():
@@ -238,13 +238,14 @@ class Journal:
         }
         self._append(bundle, call, event, at_unix_ms)
 
-    def _add_piece(self, piece: PieceSeen) -> None:
-        found = self._calls.get(piece.call_id)
+    def _add_pieces(self, seen: CallPieces) -> None:
+        pieces = seen.take()
+        found = self._calls.get(seen.call_id)
         if found is None:
             return
         call, bundle = found
         room = self._settings.capture_bytes_max
-        if record := call.capture_record(piece, bytes_max=room):
+        for record in call.capture_records(pieces, bytes_max=room):
             call.add_offset(bundle.writer.capture.append(record))
 
     def _note_exchange(self, ended: ExchangeEnded) -> None:

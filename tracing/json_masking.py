@@ -45,7 +45,9 @@ def mask_event(payload: Mapping[str, Any], secrets: Sequence[bytes]) -> Mapping[
 
 def mask_text(text: str, secrets: Sequence[bytes]) -> str:
     """Return text with ``secrets`` masked."""
-    return _masked_text(text, StreamMask(secrets))
+    data = text.encode(errors="replace")
+    masked = mask(data, secrets)
+    return text if masked == data else masked.decode(errors="replace")
 
 
 def _masked(value: object, masker: StreamMask) -> object:

@@ -40,8 +40,8 @@ def _on_wire(event_type: bytes) -> bytes:
     return b"event: %b\ndata: {" % event_type + b'"type":"%b",' % event_type
 
 
-_SKIP_BEFORE_TEXT = tuple(map(_on_wire, _DELTA_TYPES))
-_SKIP_AFTER_TEXT = (_on_wire(_TEXT_DELTA), *_SKIP_BEFORE_TEXT)
+_TEXT_ON_WIRE = _on_wire(_TEXT_DELTA)
+_SKIPPED = (_TEXT_ON_WIRE, *map(_on_wire, _DELTA_TYPES))
 
 # A lifecycle event repeats the request's instructions and tools: what matters stands before them.
 _LIFECYCLE_HEAD = re.compile(
@@ -107,7 +107,7 @@ class ResponseObserver:
         self._reserve = reserve
         self._messages = 0
         self._last_message = b""
-        self._scanner = SSEScanner(event_bytes_max, _SKIP_BEFORE_TEXT)
+        self._scanner = SSEScanner(event_bytes_max, _SKIPPED, once=_TEXT_ON_WIRE)
 
     @property
     def events(self) -> int:
@@ -156,7 +156,6 @@ class ResponseObserver:
         if event_type == _TEXT_DELTA:
             if self.first_text_ns is None:
                 self.first_text_ns = at_ns
-                self._scanner.skip = _SKIP_AFTER_TEXT
         elif event_type == _ITEM_DONE:
             if data is None:
                 self.lost_events += 1

@@ -2,15 +2,16 @@
 
 import hashlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .call import CallStarted, PieceSeen
+from .call import CallStarted
+from .call_pieces import CapturedPiece
 from .capture import Direction, Kind, encode
 from .events import PayloadKind
 from .json_masking import mask_json
 from .masking import StreamMask
-from .redaction import RawHeaders, header_secrets
+from .redaction import RawHeaders, set_cookie_secrets
 from .request import RequestRecord
 from .scope import Scope
 
@@ -47,8 +48,7 @@ class OpenCall:
 
     def add_response_secrets(self, headers: RawHeaders) -> None:
         """Take the response's cookies for secrets as well."""
-        cookies = tuple(header for header in headers if header[0].lower() == b"set-cookie")
-        fresh = tuple(s for s in header_secrets(cookies) if s not in self.secrets)
+        fresh = tuple(s for s in set_cookie_secrets(headers) if s not in self.secrets)
         self.secrets += fresh
         self._mask.add(fresh)
 
@@ -62,8 +62,9 @@ class OpenCall:
         self.offsets = array("Q")
         self.kept_bytes = 0
         self._mask = StreamMask(self.secrets)
-        self._wire_hash = hashlib.sha256()
         self._kept_hash = hashlib.sha256()
+        self._wire_hash = self._kept_hash
+        """Another one only from where the two differ: most streams hold no secret."""
         self._last_unix_ns = 0
 
     @property
@@ -113,20 +114,39 @@ class OpenCall:
             return {"type": "compaction_request_started", **self.compaction_ids(), **common}
         return {"type": "inference_started", "inference_call_id": self.call_id, **common}
 
-    def capture_record(self, piece: PieceSeen, *, bytes_max: int) -> bytes | None:
-        """Return the record that a piece becomes: none while it may be the start of a secret."""
+    def capture_records(self, pieces: list[CapturedPiece], *, bytes_max: int) -> Iterator[bytes]:
+        """Give the records that pieces become: none for one that may be the start of a secret."""
+        for piece in pieces:
+            if piece.headers:
+                self.add_response_secrets(piece.headers)
+        if pieces and pieces[0].kind is Kind.HEAD:
+            head, pieces = pieces[0], pieces[1:]
+            self._last_unix_ns = head.at_unix_ns
+            yield self._record(Kind.HEAD, mask_json(head.data, self.secrets))
+        if not pieces:
+            return
+        whole = pieces[0].data if len(pieces) == 1 else b"".join([piece.data for piece in pieces])
+        has_room = not self._is_capture_full and self.kept_bytes + len(whole) <= bytes_max
+        if has_room and self._wire_hash is self._kept_hash and self._mask.passes(whole):
+            self._kept_hash.update(whole)
+            self.kept_bytes += len(whole)
+            for piece in pieces:
+                yield encode(self._uuid, Direction.DOWN, piece.kind, piece.at_unix_ns, piece.data)
+            return
+        for piece in pieces:
+            if record := self._masked_record(piece, bytes_max=bytes_max):
+                yield record
+
+    def _masked_record(self, piece: CapturedPiece, *, bytes_max: int) -> bytes | None:
+        if self._wire_hash is self._kept_hash:
+            self._wire_hash = self._kept_hash.copy()
         self._last_unix_ns = piece.at_unix_ns
-        if piece.kind is Kind.HEAD:
-            self.add_response_secrets(piece.headers)
-            return self._record(piece.kind, mask_json(piece.data, self.secrets))
         self._wire_hash.update(piece.data)
         if self._is_capture_full or self.kept_bytes + len(piece.data) > bytes_max:
             # What follows is lost as well: a capture has an end, and no hole.
             self._is_capture_full = True
             self.capture_lost_bytes += len(piece.data)
             return None
-        if piece.headers:
-            self.add_response_secrets(piece.headers)
         data = self._mask.feed(piece.data)
         if piece.kind is Kind.MESSAGE:
             # A message is whole: no secret goes on in the next one.

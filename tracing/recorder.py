@@ -16,10 +16,10 @@ from .call import (
     CallSummary,
     ExchangeEnded,
     Operation,
-    PieceSeen,
     RequestHead,
     SocketEnded,
 )
+from .call_pieces import CallPieces
 from .exchange_trace import CallTrace, ExchangeTrace
 from .guard import GuardedSocketTrace, GuardedTrace
 from .ids import new_id
@@ -192,6 +192,9 @@ class ThreadedRecorder:
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours may cost one record, not all
             self.count_lost("operations", 1)
+            if isinstance(operation, CallPieces):
+                # What was not taken would keep its call out of the queue.
+                operation.take()
             self._listeners.failed(error)
 
     def _release(self) -> None:
@@ -216,8 +219,8 @@ class ThreadedRecorder:
 def _held_bytes(operation: Operation) -> int:
     """What an operation had reserved, to be given back when it is written."""
     match operation:
-        case PieceSeen():
-            return operation.held_bytes
+        case CallPieces():
+            return operation.taken_bytes()
         case CallStarted():
             return operation.kept_bytes
         case CallEnded():

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from .answer import error_headers
-from .call import CallEnded, CallStarted, PieceSeen, RequestHead, SocketCall, SocketEnded, Waits
-from .capture import Direction, Kind
+from .call import CallEnded, CallStarted, RequestHead, SocketCall, SocketEnded, Waits
+from .call_pieces import CallPieces
+from .capture import Kind
 from .exchange_trace import Queue
 from .ids import new_id
 from .observer import ERROR_EVENTS, TERMINAL_EVENTS, ResponseObserver
@@ -41,6 +42,7 @@ class _Call:
     call_id: UUID
     stream_id: str | None
     observer: ResponseObserver
+    pieces: CallPieces
     arrived_ns: int
     lost_bytes: int = 0
     response_id: str | None = None
@@ -226,14 +228,16 @@ class WebSocketTrace:
         if data is not None and not self._queue.reserve(len(data)):
             self._queue.count_lost("request_bytes", len(data))
             kept = None
+        call_id = new_id()
         call = _Call(
-            call_id=new_id(),
+            call_id=call_id,
             stream_id=stream_id,
             observer=ResponseObserver(
                 is_stream=True,
                 event_bytes_max=self._queue.event_bytes_max,
                 reserve=self._queue.reserve,
             ),
+            pieces=CallPieces(call_id, self._queue),
             arrived_ns=time.monotonic_ns(),
         )
         self._lane(stream_id).waiting.append(call)
@@ -261,17 +265,7 @@ class WebSocketTrace:
     def _capture(self, call: _Call, data: bytes, headers: RawHeaders) -> None:
         if not self._queue.keeps_bodies:
             return
-        piece = PieceSeen(
-            call_id=call.call_id,
-            direction=Direction.DOWN,
-            kind=Kind.MESSAGE,
-            at_unix_ns=time.time_ns(),
-            data=data,
-            headers=headers,
-        )
-        if self._queue.reserve(piece.held_bytes):
-            self._queue.put(piece)
-        else:
+        if not call.pieces.add(Kind.MESSAGE, data, headers):
             call.lost_bytes += len(data)
             self._queue.count_lost("capture_bytes", len(data))
 

@@ -33,16 +33,29 @@ class SSEScanner:
     """Takes the pieces of one stream and gives the events that each piece completed.
 
     ``skip`` holds beginnings of events, as bytes on the wire, that are counted and not returned:
-    deltas are most of a stream, and nobody waits for them here.
+    deltas are most of a stream, and nobody waits for them here. ``once`` is one of them, of which
+    the first is returned.
 
     ``last`` is the beginning of the last event. Events of up to ``event_bytes_max`` bytes are kept,
     or EVENT_TYPE_BYTES_MAX if that is more.
     """
 
-    __slots__ = ("_at_start", "_buffer", "_bytes_max", "_oversize", "count", "last", "skip")
+    __slots__ = (
+        "_at_start",
+        "_buffer",
+        "_bytes_max",
+        "_once",
+        "_oversize",
+        "_skip",
+        "count",
+        "last",
+    )
 
-    def __init__(self, event_bytes_max: int, skip: tuple[bytes, ...] = ()) -> None:
-        self.skip = skip
+    def __init__(
+        self, event_bytes_max: int, skip: tuple[bytes, ...] = (), once: bytes | None = None
+    ) -> None:
+        self._skip = skip
+        self._once = once
         self.count = 0
         self.last = b""
         self._bytes_max = max(event_bytes_max, EVENT_TYPE_BYTES_MAX)
@@ -54,6 +67,12 @@ class SSEScanner:
     def feed(self, data: bytes) -> list[SSEEvent]:
         """Return the events that ``data`` completed, in order, without those of ``skip``."""
         buffer = self._buffer
+        if not buffer and self._is_one_delta(data):
+            self.count += 1
+            self.last = data[:_LAST_BYTES_MAX]
+            return []
+        if self._at_start and not buffer and data and data[0] != _BOM[0]:
+            self._at_start = False
         searched = 0
         if buffer or self._at_start:
             # What was searched before has no blank line, but its end may be the start of one.
@@ -91,9 +110,38 @@ class SSEScanner:
         return True
 
     def _take_events(self, window: bytes | bytearray, searched: int) -> tuple[list[SSEEvent], int]:
-        events: list[SSEEvent] = []
         # From here on only: an event that grows piece by piece is not read again each time.
         has_cr = window.find(b"\r", searched) >= 0
+        if not has_cr and self._oversize is None and len(window) <= self._bytes_max:
+            return self._take_plain_events(bytes(window), searched)
+        return self._walk_events(window, searched, has_cr=has_cr)
+
+    def _take_plain_events(self, window: bytes, searched: int) -> tuple[list[SSEEvent], int]:
+        """Take the events of a window without CR, all at once: most of them are skipped."""
+        end = window.find(b"\n\n", searched)
+        if end < 0:
+            return [], _skip_line_ends(window, 0)
+        blocks = [window[:end], *window[end + 2 :].split(b"\n\n")]
+        rest = blocks.pop()
+        unskipped = [block for block in blocks if not block.startswith(self._skip)]
+        self.count += len(blocks) - len(unskipped)
+        events = [event for block in unskipped if (event := _parse(block)) is not None]
+        self.count += len(events)
+        if self._once is not None:
+            first = next((block for block in blocks if block.startswith(self._once)), None)
+            if first is not None and (event := _parse(first)) is not None:
+                self._once = None
+                events.append(event)
+        for block in reversed(blocks):
+            if block.startswith(self._skip) or _parse(block) is not None:
+                self.last = block[:_LAST_BYTES_MAX]
+                break
+        return events, _skip_line_ends(window, len(window) - len(rest))
+
+    def _walk_events(
+        self, window: bytes | bytearray, searched: int, *, has_cr: bool
+    ) -> tuple[list[SSEEvent], int]:
+        events: list[SSEEvent] = []
         start = last_start = last_end = 0
         while True:
             if self._oversize is None:
@@ -104,7 +152,7 @@ class SSEScanner:
             if self._oversize is not None or end - start > self._bytes_max:
                 events += self._end_oversize(window, start)
                 last_end = 0
-            elif self.skip and window.startswith(self.skip, start):
+            elif self._is_skipped(window, start):
                 self.count += 1
                 last_start, last_end = start, end
             elif (event := _parse(bytes(window[start:end]))) is not None:
@@ -123,7 +171,27 @@ class SSEScanner:
             head = bytes(window[start : start + EVENT_TYPE_BYTES_MAX])
         self.count += 1
         self.last = head
-        return [] if head.startswith(self.skip) else [SSEEvent(_type_of_head(head), None)]
+        return [] if self._is_skipped(head, 0) else [SSEEvent(_type_of_head(head), None)]
+
+    def _is_skipped(self, window: bytes | bytearray, start: int) -> bool:
+        if not window.startswith(self._skip, start):
+            return False
+        if self._once is None or not window.startswith(self._once, start):
+            return True
+        self._once = None
+        return False
+
+    def _is_one_delta(self, data: bytes) -> bool:
+        """Tell whether the piece is one event of ``skip``, whole: nearly all are."""
+        return (
+            data.startswith(self._skip)
+            and data.find(b"\n\n") == len(data) - 2
+            and self._once is None
+            and self._oversize is None
+            and not self._at_start
+            and len(data) <= self._bytes_max
+            and b"\r" not in data
+        )
 
     def _drop_oversize(self) -> None:
         if self._oversize is None:

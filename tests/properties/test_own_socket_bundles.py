@@ -19,7 +19,8 @@ from tests.support.frames import BINARY, MASK, PING, close, frame, message, sent
 from tests.support.parity import assert_parity
 from tests.support.recording import Recording, only_bundle
 from tests.support.socket_recording import Socket, ended, socket_recording, user_message
-from tracing.call import CallEnded, CallStarted, PieceSeen, SocketEnded
+from tracing.call import CallEnded, CallStarted, SocketEnded
+from tracing.call_pieces import CallPieces
 from tracing.terminal import TransportEnd
 
 # What the API's own freedom makes odd: a chain from what failed, ended elsewhere, or forked.
@@ -156,7 +157,7 @@ def assert_each_call_ended_once(record: Recording) -> None:
         match operation:
             case CallStarted():
                 open_now.add(operation.call_id)
-            case PieceSeen():
+            case CallPieces():
                 assert operation.call_id in open_now
             case CallEnded():
                 open_now.remove(operation.call_id)

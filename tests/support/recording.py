@@ -204,7 +204,7 @@ def recording(trace_dir: Path, **settings: Any) -> Iterator[Recording]:
     clock = Clock()
     numbers = iter(range(1, 10_000))
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("exchange_trace", "journal"):
+        for module in ("call_pieces", "exchange_trace", "journal"):
             patch.setattr(f"tracing.{module}.time", clock)
         patch.setattr("tracing.journal.new_id", lambda: bundle_id(next(numbers)))
         yield Recording(trace_dir, clock, **settings)

@@ -75,7 +75,8 @@ def socket_recording(trace_dir: Path, **settings: Any) -> Iterator[Recording]:
     """A recording whose WebSockets go by its clock, too; calls are numbered from 1."""
     numbers = iter(range(1, 10_000))
     with recording(trace_dir, **settings) as record, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tracing.socket_trace.time", record.clock)
+        for module in ("socket_trace", "call_pieces"):
+            patch.setattr(f"tracing.{module}.time", record.clock)
         patch.setattr("tracing.socket_trace.new_id", lambda: call_id(next(numbers)))
         yield record
 

@@ -20,7 +20,8 @@ from tests.support.recording import (
     only_bundle,
     recording,
 )
-from tracing.call import CallEnded, CallStarted, PieceSeen, Waits
+from tracing.call import CallEnded, CallStarted, Waits
+from tracing.capture import scan
 from tracing.exchange_trace import CallTrace, is_stream_head
 from tracing.redaction import RawHeaders
 from tracing.terminal import TerminalType, TransportEnd
@@ -126,8 +127,9 @@ def test_encoded_in_several_lines(tmp_path: Path) -> None:
     headers = (*SSE_HEAD, (b"Content-Encoding", b"deflate"), (b"content-encoding", b"deflate"))
     with recording(tmp_path) as record:
         answer(record.ask(), [encoded[:30], encoded[30:]], headers=headers)
-        pieces = [op.data for op in record.operations if isinstance(op, PieceSeen)]
         end = ended(record)
+        (bundle,) = record.close()
+    pieces = [piece.data for _, piece in scan(bundle / "streams" / "1.cap")]
     assert b"".join(pieces[1:]) == plain
     assert end.wire_sha256 == hashlib.sha256(encoded).hexdigest()
 

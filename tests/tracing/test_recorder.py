@@ -1,7 +1,7 @@
 """The recorder's thread: bounded memory, a disk that refuses, and bugs of its own."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from tests.support.recording import (
     request_head,
 )
 from tracing import recorder as recorder_module
-from tracing.call import CallEnded, CallStarted, CallSummary, Operation, PieceSeen, Waits
+from tracing.call import CallEnded, CallStarted, CallSummary, Operation, Waits
+from tracing.call_pieces import CallPieces, CapturedPiece
 from tracing.interface import NULL_TRACE, Trace
 from tracing.journal import Journal
 from tracing.recorder import RecorderListeners, ThreadedRecorder
@@ -183,6 +184,12 @@ def test_what_is_not_traced(run: Running) -> None:
     assert run.bundles() == []
 
 
+def waiting_pieces(operations: Iterable[Operation]) -> list[CapturedPiece]:
+    """The pieces that wait for the disk."""
+    waiting = [op for op in operations if isinstance(op, CallPieces)]
+    return [piece for pieces in waiting for piece in pieces._pieces]
+
+
 def test_disk_that_refuses(run: Running, disk: FaultyDisk) -> None:
     """Memory is bounded, content is lost and counted, and each call's start and end are kept."""
     disk.refuse_all()
@@ -196,7 +203,7 @@ def test_disk_that_refuses(run: Running, disk: FaultyDisk) -> None:
     first.ended(TransportEnd.EOF, None, Waits())
     run.call(*STREAM)
     run.ask().ended(TransportEnd.CLIENT_CLOSED, None, Waits())
-    held = sum(len(op.data) for op in run.recorder._operations if isinstance(op, PieceSeen))
+    held = sum(len(piece.data) for piece in waiting_pieces(run.recorder._operations))
     assert held <= PENDING_BYTES_MAX
     lost = run.recorder.lost()
     assert lost["capture_bytes"] > 100_000
@@ -270,7 +277,7 @@ def failing(journal: type[Journal], method: str, fails: Callable[..., bool]) -> 
     return buggy
 
 
-@pytest.mark.parametrize("kind", [CallStarted, PieceSeen, CallEnded])
+@pytest.mark.parametrize("kind", [CallStarted, CallPieces, CallEnded])
 def test_bug_costs_what_it_hit(
     run: Running, monkeypatch: pytest.MonkeyPatch, kind: type[Operation]
 ) -> None:
@@ -288,7 +295,7 @@ def test_bug_costs_what_it_hit(
     assert run.recorder.lost() == {"operations": 1}
     bundle = only_bundle(run.bundles())
     completed = raw_bundle.event_types(bundle).count("inference_completed")
-    assert completed == (2 if kind is PieceSeen else 1)
+    assert completed == (2 if kind is CallPieces else 1)
 
 
 def test_bug_in_a_flush_does_not_end_the_thread(

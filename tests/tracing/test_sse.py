@@ -95,50 +95,6 @@ def by_the_grammar(stream: bytes) -> list[tuple[bytes, bytes]]:
     return dispatched
 
 
-def datas(stream: bytes) -> list[bytes | None]:
-    """The data of the events of a stream that comes at once."""
-    return [event.data for event in seen([stream])[0]]
-
-
-# The cases of the web platform tests' eventsource/format-*.any.js that bear on data and types.
-FORMATS = {
-    "bom": (b"\xef\xbb\xbfdata:1\n\n\xef\xbb\xbfdata:2\n\ndata:3\n\n", [b"1", b"3"]),
-    "bom-2": (b"\xef\xbb\xbf\xef\xbb\xbfdata:1\n\ndata:2\n\ndata:3\n\n", [b"2", b"3"]),
-    "comments": (
-        b"data:1\r:\0\n:\r\ndata:2\n:" + b"x" * 4096 + b"\rdata:3\n:data:fail\r:x\ndata:4\n\n",
-        [b"1\n2\n3\n4"],
-    ),
-    "data-before-final-empty-line": (b"retry:1000\ndata:test1\n\nid:test\ndata:test2", [b"test1"]),
-    "field-data": (b"data:\n\ndata\ndata\n\ndata:test\n\n", [b"", b"\n", b"test"]),
-    "field-event-empty": (b"event: \ndata:data\n\n", [b"data"]),
-    "field-id-null": (b"id: a\0b\ndata: hello\n\n", [b"hello"]),
-    "field-parsing": (
-        (
-            b"data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\n"
-            b"data:3\rdata:\r\n data:32\ndata:4\n\n"
-        ),
-        [b"\0\n 2\n1\n3\n\n4"],
-    ),
-    "field-retry-bogus": (b"retry:1000x\ndata:x\n\n", [b"x"]),
-    "field-unknown": (
-        b"data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
-        [b"test\n\ntest"],
-    ),
-    "leading-space": (b"data:\ttest\rdata: \ndata:test\n\n", [b"\ttest\n\ntest"]),
-    "newlines": (b"data:test\r\ndata\ndata:test\r\n\r", [b"test\n\ntest"]),
-    "null-character": (b"data:\0\n\n\n\n", [b"\0"]),
-    "utf-8": ("data:ok…\n\n".encode(), ["ok…".encode()]),
-}
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_web_platform_formats(name: str) -> None:
-    """Each format case of the web platform tests gives its messages, at once and byte by byte."""
-    stream, expected = FORMATS[name]
-    assert datas(stream) == expected
-    assert seen(bytewise(stream)) == seen([stream])
-
-
 @given(STREAMS)
 def test_events_are_those_of_the_grammar(stream: bytes) -> None:
     """Events, and their `event:` lines where the data names no type, are those of the standard."""
