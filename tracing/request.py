@@ -86,6 +86,8 @@ def read_request(
         body, form = _socket_body(body, started.socket, prewarm_of)
     secrets = tuple(dict.fromkeys((*head_secrets, *body.secrets)))
     payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
+    wire_sha256 = None if wire is None else hashlib.sha256(wire).hexdigest()
+    kept_sha256 = wire_sha256 if payload is wire else hashlib.sha256(payload).hexdigest()
     model = fields.get("model")
     # Of the message as it came: the logical form no longer names the prewarm, whose thread it is.
     identity = identify(headers, fields)
@@ -108,8 +110,8 @@ def read_request(
             "retry_count": _retry_count(headers),
             "request": {
                 "bytes": started.body_bytes,
-                "sha256": None if wire is None else hashlib.sha256(wire).hexdigest(),
-                "kept_sha256": hashlib.sha256(payload).hexdigest(),
+                "sha256": wire_sha256,
+                "kept_sha256": kept_sha256,
                 "content_encoding": encoding,
                 "form": form,
                 "redacted": list(body.pointers),
