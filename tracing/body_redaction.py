@@ -94,9 +94,15 @@ def may_hide_more(data: bytes, value: object) -> bool:
     Of a key that an object repeats parsers take the last, so what stood under it before is in
     ``data`` alone. Told by the quotation marks that are missing; it may be wrong in saying yes.
     """
-    if not any(telltale in data for telltale in _TELLTALES):
+    again = dumps(value)
+    if again == data:
         return False
-    return data.count(b'"') + data.count(b"\\u0022") > dumps(value).count(b'"')
+    marks = data.count(b'"')
+    if b"\\" in data:
+        marks += data.count(b"\\u0022")
+    if marks <= again.count(b'"'):
+        return False
+    return any(telltale in data for telltale in _TELLTALES)
 
 
 def redact_body(value: object) -> RedactedBody:
@@ -143,7 +149,8 @@ class _Redaction:
             for key, child in children:
                 kind = type(child)
                 if kind is str:
-                    if "://" in child or ":\\" in child:
+                    # Looking for one character takes a tenth of the time of looking for two.
+                    if "://" in child or ("\\" in child and ":\\" in child):
                         self._look_for_urls(place, key, child)
                 elif kind is dict or kind is list:
                     places.append((child, content, place, key))
