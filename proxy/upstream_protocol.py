@@ -16,6 +16,9 @@ from aiohttp.http import RawResponseMessage
 BUFFER_BYTES_MAX = 64 * 1024
 """What may wait for one side before the other is not read any more: asyncio's own high water."""
 
+READ_BYTES_MAX = 64 * 1024
+"""What is read from upstream at once. Nobody else is served while the trace looks at it."""
+
 HEADERS_MAX = 1024
 """Fields in a response head. aiohttp's default of 128 is fewer than some gateways send."""
 
@@ -130,8 +133,9 @@ class UpstreamProtocol(ResponseHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection until it has ended: aiohttp forgets it when it begins to close."""
-        # uvloop's are no subclass of asyncio's.
         self._made = cast("asyncio.Transport", transport)
+        # What one call of the loop may be busy with; asyncio's own is four times as much.
+        transport.max_size = READ_BYTES_MAX  # type: ignore[attr-defined]
         self._transports.add(self._made)
         super().connection_made(transport)
 

@@ -14,6 +14,8 @@ _BOM = b"\xef\xbb\xbf"
 # A line end, then the line end of the blank line. A CR that an LF follows is half of one line end.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+# As OpenAI writes an event: its type in one line, its data in another one.
+_USUAL_BLOCK = re.compile(rb"(?:event: ?([^\r\n]*)\n)?data: ?")
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]+)"')
 _TYPE_LATER = re.compile(rb'"type"\s*:\s*"(response\.[a-z_.]+|error|keepalive)"')
 # What is kept of the last event, to tell its sequence number.
@@ -113,14 +115,17 @@ class SSEScanner:
         # From here on only: an event that grows piece by piece is not read again each time.
         has_cr = window.find(b"\r", searched) >= 0
         if not has_cr and self._oversize is None and len(window) <= self._bytes_max:
-            return self._take_plain_events(bytes(window), searched)
+            end = window.find(b"\n\n", searched)
+            if end < 0:
+                return [], _skip_line_ends(window, 0)
+            return self._take_plain_events(bytes(window), end)
         return self._walk_events(window, searched, has_cr=has_cr)
 
-    def _take_plain_events(self, window: bytes, searched: int) -> tuple[list[SSEEvent], int]:
-        """Take the events of a window without CR, all at once: most of them are skipped."""
-        end = window.find(b"\n\n", searched)
-        if end < 0:
-            return [], _skip_line_ends(window, 0)
+    def _take_plain_events(self, window: bytes, end: int) -> tuple[list[SSEEvent], int]:
+        """Take the events of a window without CR, all at once: most of them are skipped.
+
+        ``end`` is where the first one ends.
+        """
         blocks = [window[:end], *window[end + 2 :].split(b"\n\n")]
         rest = blocks.pop()
         unskipped = [block for block in blocks if not block.startswith(self._skip)]
@@ -216,6 +221,11 @@ def _skip_line_ends(window: bytes | bytearray, start: int) -> int:
 
 def _parse(block: bytes) -> SSEEvent | None:
     """Read one block; None where it has no data, which dispatches nothing."""
+    usual = _USUAL_BLOCK.match(block)
+    if usual and block.find(b"\n", usual.end()) < 0 and block.find(b"\r", usual.end()) < 0:
+        # One copy instead of five: a block may have megabytes.
+        only_line = block[usual.end() :]
+        return SSEEvent(event_type_of(only_line, usual[1] or b""), only_line)
     event_line, data = _fields(block)
     if not data:
         return None
