@@ -14,6 +14,11 @@ from tracing.redaction import RawHeaders
 from .errors import Refusal
 
 _DOT_SEGMENTS = frozenset({".", ".."})
+# RFC 9110, 7.2 and RFC 3986, 3.2.2: a host, a port behind it or none. http has no empty one.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
+# Without leading zeros, which some take for octal.
+_LENGTH = re.compile(rb"0|[1-9][0-9]*")
+_HTTP_1_0 = (1, 0)
 _HTTP_1_1 = (1, 1)
 
 
@@ -31,6 +36,7 @@ def refuse(
         _refuse_size(target, headers, header_bytes_max)
         or _refuse_target(method, target)
         or _refuse_framing(version, headers)
+        or _refuse_version(version)
         or _refuse_origin(headers, allowed_hosts)
     )
 
@@ -49,20 +55,41 @@ def _refuse_target(method: str, target: str) -> Refusal | None:
     if not target.startswith("/"):
         message = "the request target must be a path: this is no forward proxy"
         return Refusal(status=400, code="bad_request_target", message=message)
-    path = re.split("[?#]", target, maxsplit=1)[0]
+    if "#" in target:
+        message = "the request target must not have a fragment"
+        return Refusal(status=400, code="bad_request_target", message=message)
+    path = target.partition("?")[0]
     if path.startswith("//"):
         message = "the request target must not begin with two slashes"
         return Refusal(status=400, code="bad_request_target", message=message)
-    # Decoded once, as an upstream would; %2F stays inside its segment.
-    if any(unquote(segment) in _DOT_SEGMENTS for segment in path.split("/")):
+    may_have_dots = "." in path or "%" in path  # most have neither
+    if may_have_dots and any(map(_is_dots, re.split(r"[/\\]", path))):
         message = "the path must not have dot segments"
         return Refusal(status=400, code="bad_request_target", message=message)
     return None
 
 
+def _is_dots(segment: str) -> bool:
+    """Tell whether any upstream would go up by it: decoded once, and parameters taken off.
+
+    %2F stays within its segment; a backslash is a slash to some.
+    """
+    return unquote(segment).partition(";")[0] in _DOT_SEGMENTS
+
+
 def _refuse_framing(version: tuple[int, int], headers: RawHeaders) -> Refusal | None:
     """Refuse what two parsers may frame differently (RFC 9112, 6.1): request smuggling."""
-    codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
+    codings: list[bytes] = []
+    for name, value in headers:
+        match name.lower():
+            case b"transfer-encoding":
+                codings.append(value)
+            case b"content-length" if not _LENGTH.fullmatch(value):
+                message = "Content-Length must be a plain number"
+                return Refusal(status=400, code="bad_framing", message=message)
+            case b"content_length" | b"transfer_encoding":
+                message = "some servers take that underscore for a hyphen, and frame by it"
+                return Refusal(status=400, code="bad_framing", message=message)
     if not codings:
         return None
     if tuple(version) != _HTTP_1_1:
@@ -74,9 +101,21 @@ def _refuse_framing(version: tuple[int, int], headers: RawHeaders) -> Refusal | 
     return None
 
 
+def _refuse_version(version: tuple[int, int]) -> Refusal | None:
+    """Refuse what would be sent on as HTTP/1.1 without being it (RFC 9112, 2.3)."""
+    if _HTTP_1_0 <= tuple(version) <= _HTTP_1_1:
+        return None
+    message = "HTTP/1.1 is spoken here, and HTTP/1.0"
+    status = 400 if tuple(version) < _HTTP_1_0 else 505
+    return Refusal(status=status, code="bad_http_version", message=message)
+
+
 def _refuse_origin(headers: RawHeaders, allowed_hosts: Collection[str]) -> Refusal | None:
     for name, value in headers:
         match name.lower():
+            case b"host" if not _HOST.fullmatch(value):
+                message = "the Host is not a host, with a port or without"
+                return Refusal(status=400, code="bad_host", message=message)
             case b"host" if not is_allowed(_hostname(f"//{_text(value)}"), allowed_hosts):
                 message = "the Host is not this proxy's; allowed_hosts can add one"
                 return Refusal(status=403, code="host_not_allowed", message=message)

@@ -27,16 +27,25 @@ def http_url(value: str) -> HttpURL:
         port = parts.port
     except ValueError:
         raise ValueError(allowed) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or not _is_host(host):
         raise ValueError(allowed)
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     return HttpURL(
-        host=parts.hostname,
+        host=host,
         port=port,
         userinfo="@" in parts.netloc,
         has_query_or_fragment="?" in value or "#" in value,
     )
+
+
+def _is_host(host: str) -> bool:
+    """Whether it can be looked up: a label has 1 to 63 bytes (RFC 1035, 2.3.4)."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})")

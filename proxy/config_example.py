@@ -34,7 +34,7 @@ def _toml(value: object) -> str:
             return '""'
         case Path():
             return f'"{value}"'
-        case int():
+        case int() if not isinstance(value, bool):
             return f"{value:_}"
         case _:  # what is left has one spelling in TOML and JSON
             return orjson.dumps(value).decode()

@@ -9,13 +9,15 @@ import atexit
 import contextlib
 import logging
 import os
+import select
 import sys
 import threading
 import traceback
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TextIO
 
+import orjson
 import structlog
 
 from tracing.visible_text import visible
@@ -29,19 +31,43 @@ LINES_WAITING_MAX = 1000
 TEXT_CHARS_MAX = 500
 """Of one value in a line, so that a header of 60 KiB does not become one."""
 
+GATHER_SECONDS = 0.02
+"""How long a line waits for others, to be written with them: nobody sees it."""
+
+LINES_AT_ONCE_MAX = 1000
+"""Lines in one write."""
+
 FRAMES_MAX = 8
 """The innermost frames of an exception that a line names."""
 
 
-def configure_logs(level: str, *, stream: TextIO, is_terminal: bool) -> "LineWriter":
+def configure_logs(
+    level: str, *, stream: TextIO, is_terminal: bool, worker: int | None = None
+) -> "LineWriter":
     """Send lines from `level` up, and the warnings of other libraries, to `stream`.
 
-    May be called again: the last call holds. Lines that still wait are written at exit.
+    `worker` is told in each line. May be called again: the last call holds. Lines that still wait
+    are written at exit.
     """
-    lowest = logging.getLevelNamesMapping()[level.upper()]
     writer = LineWriter(stream)
+    _configure(level, writer, is_terminal=is_terminal, worker=worker)
+    return writer
+
+
+def configure_logs_without_thread(level: str, *, stream: TextIO, is_terminal: bool) -> None:
+    """Do the same for a process that forks, so may have no thread; for few lines."""
+    _configure(level, DirectWriter(stream), is_terminal=is_terminal, worker=None)
+
+
+def _configure(
+    level: str, writer: "LineWriter | DirectWriter", *, is_terminal: bool, worker: int | None
+) -> None:
+    def with_worker(_logger: "WrappedLogger", _method: str, event_dict: "EventDict") -> "EventDict":
+        return event_dict if worker is None else {**event_dict, "worker": worker}
+
+    lowest = logging.getLevelNamesMapping()[level.upper()]
     timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    renderer: Processor = structlog.processors.JSONRenderer()
+    renderer: Processor = structlog.processors.JSONRenderer(serializer=_json)
     if is_terminal:
         timestamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
         renderer = structlog.dev.ConsoleRenderer(colors=True)
@@ -50,6 +76,7 @@ def configure_logs(level: str, *, stream: TextIO, is_terminal: bool) -> "LineWri
             structlog.processors.add_log_level,
             timestamp,
             writer.note_losses,
+            with_worker,
             _without_exception_text,
             _with_visible_values,
             renderer,
@@ -62,7 +89,39 @@ def configure_logs(level: str, *, stream: TextIO, is_terminal: bool) -> "LineWri
     others = [handler for handler in root.handlers if not isinstance(handler, _LibraryNotices)]
     root.handlers = [*others, _LibraryNotices()]
     root.setLevel(max(lowest, logging.WARNING))
-    return writer
+
+
+def _json(line: object, **_: object) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class DirectWriter:
+    """Writes a line when it is handed over, if the stream would take it at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def msg(self, line: str) -> None:
+        """Write one line. Where the stream is stuck it is dropped, and counted."""
+        with contextlib.suppress(OSError, ValueError):
+            _, writable, _ = select.select([], [self._stream], [], 0)
+            if writable:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+                self._lost = 0
+                return
+        self._lost += 1
+
+    debug = info = warning = error = critical = msg
+
+    def note_losses(
+        self, _logger: "WrappedLogger", _method: str, event_dict: "EventDict"
+    ) -> "EventDict":
+        """Tell how many lines were dropped before this one, which may be dropped too."""
+        if self._lost:
+            event_dict["log_lines_lost"] = self._lost
+        return event_dict
 
 
 class LineWriter:
@@ -75,6 +134,7 @@ class LineWriter:
         self._stream = stream
         self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
         self._lost = 0
+        self._hurry = threading.Event()
         threading.Thread(target=self._write, name="logs", daemon=True).start()
         atexit.register(self.flush)
 
@@ -100,19 +160,29 @@ class LineWriter:
         """Wait until what was handed over is written, but no longer than `seconds`."""
         written = threading.Event()
         self._waiting.put(written)
+        self._hurry.set()
         written.wait(seconds)
 
     def _write(self) -> None:
         while True:
-            match self._waiting.get():
-                case threading.Event() as written:
+            waiting = [self._waiting.get()]
+            # Each line alone would wake this thread, which costs the one that told it.
+            self._hurry.wait(GATHER_SECONDS)
+            self._hurry.clear()
+            with contextlib.suppress(Empty):
+                while len(waiting) < LINES_AT_ONCE_MAX:
+                    waiting.append(self._waiting.get_nowait())
+            lines = [line for line in waiting if isinstance(line, str)]
+            # The reader may be gone (EPIPE), its disk full, the stream closed: there is nobody left
+            # to tell.
+            for line in lines:
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write(line + "\n")
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.flush()
+            for written in waiting:
+                if isinstance(written, threading.Event):
                     written.set()
-                case str() as line:
-                    # The reader may be gone (EPIPE), its disk full, the stream closed: there is
-                    # nobody left to tell.
-                    with contextlib.suppress(OSError, ValueError):
-                        self._stream.write(line + "\n")
-                        self._stream.flush()
 
 
 class _LibraryNotices(logging.Handler):

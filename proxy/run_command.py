@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from .listening import CannotServeError
 from .own_bundles import OwnBundles
-from .serve import CannotServeError, running_proxy
+from .serve import running_proxy
 from .settings import Settings
 from .settings_sources import Layer
 

@@ -7,7 +7,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,9 +29,12 @@ from . import exchange_log
 from .access import is_allowed
 from .app import App
 from .downstream import DownstreamServer
+from .listening import BACKLOG, CannotServeError, open_listeners
 from .metrics import Metrics
+from .retention_thread import applied_retention
 from .settings import Settings
 from .upstream import Upstream, UpstreamSettings
+from .worker_link import Wish, WorkerEnd
 
 RECORDER_CLOSE_SECONDS = 5.0
 """How long a disk is waited for at the end."""
@@ -38,11 +42,17 @@ RECORDER_CLOSE_SECONDS = 5.0
 HEADERS_MAX = 1024
 """Fields in a request head; their bytes are bounded by ``header_bytes_max``."""
 
+LOSS_SECONDS = 1.0
+"""How often a worker tells the others what its tracing lost; all else they see as it happens."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a busy recorder may keep the loop waiting. CPython's 5 ms, once for each system call of
+the loop, made pauses of 25 ms where bodies of 1 MB were recorded; they are 7 ms so."""
+
+COLLECTOR_THRESHOLD = 20_000
+"""Objects more than at the last time after which the collector looks for cycles again."""
+
 _log = structlog.get_logger()
-
-
-class CannotServeError(Exception):
-    """The proxy cannot start; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +80,23 @@ async def running_proxy(
 
     Setting ``hurry`` ends the time that exchanges are given to finish. Raises CannotServeError.
     """
+    listeners = open_listeners(settings)
+    try:
+        seal_dead_bundles(settings)
+        async with _proxy_on(listeners, settings, Metrics(), hurry or asyncio.Event()) as proxy:
+            yield proxy
+    finally:
+        _close(listeners)
+
+
+@asynccontextmanager
+async def _proxy_on(
+    listeners: Sequence[socket.socket], settings: Settings, metrics: Metrics, hurry: asyncio.Event
+) -> AsyncIterator[RunningProxy]:
+    """Take the connections of these listeners while the context is open, and close them then."""
     _require_c_parser()
     _raise_descriptor_limit()
-    if settings.capture != "off":
-        _seal_dead_bundles(settings.trace_dir)
-    upstream = Upstream(_upstream_settings(settings))
-    metrics = Metrics()
+    upstream = _upstream(settings)
     recorder = _recorder(settings, metrics)
     app = App(
         upstream=upstream,
@@ -86,34 +107,28 @@ async def running_proxy(
         on_disconnect=settings.on_disconnect,
         takes_websockets=settings.websockets,
     )
-    server = DownstreamServer(
-        app.handle,
-        connections_max=settings.connections_max,
-        protocol_settings={
-            "access_log": None,
-            "auto_decompress": False,
-            "logger": logging.getLogger(__name__),
-            "max_field_size": settings.header_bytes_max,
-            "max_line_size": settings.header_bytes_max,
-            "max_headers": HEADERS_MAX,
-        },
-    )
-    listener = None
+    server = _server(app, settings)
+    telling = asyncio.create_task(_tell_losses(recorder, metrics))
+    accepting: list[asyncio.Server] = []
     try:
-        listener = await _listen(server, settings)
-        host, port = listener.sockets[0].getsockname()[:2]
+        loop = asyncio.get_running_loop()
+        accepting += [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG)
+            for listener in listeners
+        ]
+        host, port = listeners[0].getsockname()[:2]
         yield RunningProxy(host=host, port=port, trace_dir=settings.trace_dir)
     finally:
-        if listener is not None:
-            listener.close()
+        for acceptor in accepting:
+            acceptor.close()
         app.begin_draining(server.connections)
-        await app.finish(
-            settings.shutdown_grace, hurry or asyncio.Event(), server.connections_closed()
-        )
+        await app.finish(settings.shutdown_grace, hurry, server.connections_closed())
         await server.shutdown(timeout=1.0)
         await upstream.close()
+        telling.cancel()
         if not await asyncio.to_thread(recorder.close, RECORDER_CLOSE_SECONDS):
             _log.error("not all could be recorded before the end", lost=recorder.lost())
+        metrics.note_lost(recorder.lost())
 
 
 def serve(settings: Settings, screen: TextIO) -> None:
@@ -121,7 +136,8 @@ def serve(settings: Settings, screen: TextIO) -> None:
 
     ``screen`` gets the start screen. Raises CannotServeError.
     """
-    asyncio.run(_serve(settings, screen))
+    with applied_retention(settings):
+        asyncio.run(_serve(settings, screen))
 
 
 async def _serve(settings: Settings, screen: TextIO) -> None:
@@ -136,17 +152,64 @@ async def _serve(settings: Settings, screen: TextIO) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     async with running_proxy(settings, hurry) as proxy:
-        screen.write(start_screen(proxy, settings))
-        screen.flush()
-        if not is_allowed(settings.listen_host, ()):
-            _log.warning(
-                "whoever can reach this port can use the upstream, and fill the disk",
-                listen=settings.listen,
-            )
-        # What is there now stays: the collector need not walk it again and again.
-        gc.freeze()
+        tell_start(proxy, settings, screen)
+        tune_interpreter()
         await stop.wait()
         _log.info("shutting down", grace_seconds=settings.shutdown_grace)
+
+
+def serve_as_worker(
+    settings: Settings, listeners: Sequence[socket.socket], link: WorkerEnd, metrics: Metrics
+) -> None:
+    """Serve these listeners until the parent says otherwise. Raises CannotServeError."""
+    asyncio.run(_serve_as_worker(settings, listeners, link, metrics))
+
+
+async def _serve_as_worker(
+    settings: Settings, listeners: Sequence[socket.socket], link: WorkerEnd, metrics: Metrics
+) -> None:
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_wish() -> None:
+        match link.hear():
+            case None:
+                return
+            case Wish.HURRY:
+                hurry.set()
+            case Wish.GONE:
+                loop.remove_reader(link.fileno())
+                if not stop.is_set():
+                    _log.error("the parent died; shutting down")
+        stop.set()
+
+    loop.add_reader(link.fileno(), on_wish)
+    async with _proxy_on(listeners, settings, metrics, hurry):
+        link.say_ready()
+        tune_interpreter()
+        await stop.wait()
+
+
+def tune_interpreter() -> None:
+    """Set the interpreter up for a loop that must not wait, beside a thread that works.
+
+    What is there now stays, so the collector need not walk it; and calls leave no cycles behind,
+    so it may come seldom: it took a tenth of the CPU under load.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.freeze()
+    gc.set_threshold(COLLECTOR_THRESHOLD, 20, 100)
+
+
+def tell_start(proxy: RunningProxy, settings: Settings, screen: TextIO) -> None:
+    """Write the start screen, and warn of an address that others can reach."""
+    screen.write(start_screen(proxy, settings))
+    screen.flush()
+    if not is_allowed(settings.listen_host, ()):
+        _log.warning(
+            "whoever can reach this port can use the upstream, and fill the disk",
+            listen=settings.listen,
+        )
 
 
 def start_screen(proxy: RunningProxy, settings: Settings) -> str:
@@ -166,18 +229,33 @@ def start_screen(proxy: RunningProxy, settings: Settings) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-async def _listen(server: DownstreamServer, settings: Settings) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    host, port = settings.listen_host, settings.listen_port
+async def _tell_losses(recorder: Recorder, metrics: Metrics) -> None:
+    while True:
+        metrics.note_lost(recorder.lost())
+        await asyncio.sleep(LOSS_SECONDS)
+
+
+def _server(app: App, settings: Settings) -> DownstreamServer:
+    return DownstreamServer(
+        app.handle,
+        connections_max=settings.connections_max,
+        protocol_settings={
+            "access_log": None,
+            "auto_decompress": False,
+            "logger": logging.getLogger(__name__),
+            "max_field_size": settings.header_bytes_max,
+            "max_line_size": settings.header_bytes_max,
+            "max_headers": HEADERS_MAX,
+        },
+    )
+
+
+def _upstream(settings: Settings) -> Upstream:
     try:
-        return await loop.create_server(server, host, port, backlog=1024, reuse_address=True)
-    except OSError as error:
-        # The numbers of gaierror are its own.
-        is_gai = isinstance(error, socket.gaierror)
-        reason = os.strerror(error.errno) if error.errno and not is_gai else error.strerror
-        message = (
-            f"cannot listen on {settings.listen}: {reason}; --listen HOST:PORT chooses another"
-        )
+        return Upstream(_upstream_settings(settings))
+    except OSError as error:  # OpenSSL's errors too
+        reason = error.strerror or error
+        message = f"upstream_ca_file: {settings.upstream_ca_file} cannot be used: {reason}"
         raise CannotServeError(message) from error
 
 
@@ -216,6 +294,7 @@ def _journal_settings(settings: Settings) -> JournalSettings:
             "upstream": settings.upstream,
             "settings": {
                 "capture": settings.capture,
+                "durability": settings.durability,
                 "on_disconnect": settings.on_disconnect,
                 "event_bytes_max": settings.event_bytes_max,
                 "request_bytes_max": settings.request_bytes_max,
@@ -229,6 +308,7 @@ def _journal_settings(settings: Settings) -> JournalSettings:
         capture_bytes_max=settings.capture_bytes_max,
         bundle_bytes_max=settings.bundle_bytes_max,
         bundle_age_max=settings.bundle_age_max,
+        survives_power_loss=settings.durability == "power",
     )
 
 
@@ -244,8 +324,11 @@ def _upstream_settings(settings: Settings) -> UpstreamSettings:
     )
 
 
-def _seal_dead_bundles(trace_dir: Path) -> None:
-    for sealed in recover(trace_dir):
+def seal_dead_bundles(settings: Settings) -> None:
+    """Seal what a crash left, and say so; bundles that somebody writes are left alone."""
+    if settings.capture == "off":
+        return
+    for sealed in recover(settings.trace_dir):
         _log.warning(
             "sealed a bundle whose writer died",
             bundle=str(sealed.bundle),
@@ -267,3 +350,8 @@ def _raise_descriptor_limit() -> None:
     """Allow as many open files as we may: each exchange holds two sockets."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _close(listeners: Sequence[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()

@@ -62,6 +62,14 @@ class Settings(BaseSettings):
         default="https://api.openai.com/v1",
         description="The base URL (http or https) that requests are sent on to, in place of /v1.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that share the port, each with bundles of its own; more than 1 need "
+        "Linux. More than there are processor cores gain nothing, and each has the limits below to "
+        "itself (but for those of kept bundles): 64 at most.",
+    )
     trace_dir: Annotated[Path, BeforeValidator(_expanded)] = Field(
         default=Path("./traces"),
         description="The directory that bundles are written to; made when the first call comes.",
@@ -110,6 +118,11 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         description="Seconds between writes to the disk, so what a crash can lose; at most 1.",
+    )
+    durability: Literal["process", "power"] = Field(
+        default="process",
+        description='What the trace survives: "process" our own crash, "power" a loss of power as '
+        "well. That waits for the disk's medium after each flush, some milliseconds of it a time.",
     )
     upstream_connect_timeout: float = Field(
         default=30.0,
@@ -168,6 +181,19 @@ class Settings(BaseSettings):
         default=86_400.0,
         gt=0,
         description="Seconds after which new calls go to a new bundle: a day, for retention.",
+    )
+    kept_bytes_max: int = Field(
+        default=10 * 1024 * MIB,
+        ge=0,
+        description="Bytes on disk of all bundles in the trace directory; above it those that were "
+        "written longest ago are removed, but never one in use. A full disk would end tracing, and "
+        "more than that. 0: no limit.",
+    )
+    kept_age_max: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds since a bundle was last written, after which it is removed. 0: no "
+        "limit, since how long evidence is of use, or may be kept, is yours to say.",
     )
     decoded_bytes_max: int = Field(
         default=256 * MIB,

@@ -71,6 +71,12 @@ BAD_TARGETS = [
     "/v1/%2E%2e/admin",
     "/v1/.%2e/admin",
     "/v1/%2e/admin",
+    "/v1\\..\\admin",
+    "/v1/a\\..",
+    "/v1/..;/admin",
+    "/v1/%2e%2e;a=b/admin",
+    "/v1/responses#a",
+    "/v1/responses?a#/../b",
 ]
 
 
@@ -99,26 +105,33 @@ GOOD_HOSTS = [
     "10.0.0.7:8787",
 ]
 BAD_HOSTS = [
-    "",
-    ":80",
     "evil.example",
     "evil.example:8787",
     "localhost.evil.example",
     "127.0.0.1.evil.example",
+    "localhost,evil.example",
+    "10.0.0.8",
+    "0.0.0.0",
+    "[::]",
+    "127.1",
+    "2130706433",
+]
+NO_HOSTS = [
+    "",
+    ":80",
     "127.0.0.1@evil.example",
     "evil.example#@127.0.0.1",
     "localhost@evil.example",
     "127.0.0.1\\.evil.example",
     "evil.example/127.0.0.1",
-    "10.0.0.8",
-    "0.0.0.0",
-    "[::]",
+    "127.0.0.1/path",
+    "127.0.0.1?a",
+    "127.0.0.1:port",
     "[::1",
     "::1",
     "local host",
+    "localhost, localhost",
     "localhost\xa0",
-    "127.1",
-    "2130706433",
 ]
 ALLOWED = ("proxy.example", "10.0.0.7")
 
@@ -135,6 +148,19 @@ def test_host_is_refused(host: str) -> None:
     """Any other name: a page that rebound its own to our address would send it."""
     headers = ((b"hOST", host.encode("latin-1")),)
     assert refusal_of(headers=headers, allowed_hosts=ALLOWED) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_host_that_is_none_is_refused(host: str) -> None:
+    """RFC 9112, 3.2: a 400 for what is not a host and a port, an allowed host within it or not."""
+    headers = ((b"Host", host.encode("latin-1")),)
+    assert refusal_of(headers=headers, allowed_hosts=ALLOWED) == (400, "bad_host")
+
+
+@pytest.mark.parametrize(("version", "status"), [((0, 9), 400), ((2, 0), 505), ((1, 2), 505)])
+def test_other_version_is_refused(version: tuple[int, int], status: int) -> None:
+    """It would be sent on as HTTP/1.1, and it is not."""
+    assert refusal_of(version=version) == (status, "bad_http_version")
 
 
 def test_http_1_0_needs_no_host() -> None:
@@ -207,6 +233,29 @@ def test_chunked_is_taken(coding: bytes) -> None:
 def test_other_framing_is_refused(codings: tuple[bytes, ...]) -> None:
     """Two parsers might frame it differently, and so smuggle a request."""
     assert refusal_of(headers=framed(*codings)) == (400, "bad_framing")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"Content-Length", b"005"),
+        (b"Content-Length", b"00"),
+        (b"Content-Length", b"5, 5"),
+        (b"content-length", b"0x5"),
+        (b"Content-Length", b""),
+        (b"Content_Length", b"5"),
+        (b"transfer_encoding", b"chunked"),
+    ],
+)
+def test_framing_that_upstream_may_read_otherwise_is_refused(field: tuple[bytes, bytes]) -> None:
+    """Octal to some, a list to others; and CGI's names know no hyphen."""
+    assert refusal_of(headers=((b"Host", b"localhost"), field)) == (400, "bad_framing")
+
+
+@pytest.mark.parametrize("length", [b"0", b"5", b"10", b"99999999999"])
+def test_plain_length_is_taken(length: bytes) -> None:
+    """As every client writes it."""
+    assert refusal_of(headers=((b"Host", b"localhost"), (b"Content-Length", length))) is None
 
 
 @pytest.mark.parametrize("version", [(0, 9), HTTP_1_0, (2, 0)])

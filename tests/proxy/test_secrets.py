@@ -1,19 +1,17 @@
 """No secret that passes through the proxy is found on disk or in the log, whatever path it took."""
 
-import base64
-import gzip
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import orjson
 import pytest
 
+from tests.support import secret_search
 from tests.support.captured_log import CapturedLog, captured_log
 from tests.support.events import ev_created, ev_failed, ev_text_delta, sse, sse_pieces, text_stream
-from tests.support.raw_http import BodyReader, RawConnection, exchange, request_bytes
+from tests.support.raw_http import BodyReader, RawConnection, exchange
 from tests.support.running_proxy import RunningProxy
 from tests.support.script import (
     JSON_TYPE,
@@ -23,121 +21,15 @@ from tests.support.script import (
     Gate,
     Head,
     Raw,
-    RawHeaders,
     ReadBody,
     Reply,
     Reset,
     Step,
 )
 from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.secret_places import PLACES, READABLE_PLACES, Placed
+from tests.support.secret_search import files_in
 from tests.support.unreachable import refusing_port
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A request that carries a secret somewhere."""
-
-    headers: RawHeaders = ()
-    query: str = ""
-    body: object = None
-    raw_body: bytes | None = None
-
-    def request(self, path: str = "/v1/responses") -> bytes:
-        """The request's bytes."""
-        plain = self.body if self.body is not None else {"model": "m", "input": "Hi"}
-        data = orjson.dumps(plain) if self.raw_body is None else self.raw_body
-        url = f"http://127.0.0.1{path}" + (f"?{self.query}" if self.query else "")
-        return request_bytes("POST", url, headers=self.headers, body=data)
-
-
-def body_with(**fields: object) -> dict[str, object]:
-    """A call's body with these fields."""
-    return {"model": "m", "input": "Hi", "stream": True} | fields
-
-
-def tool_with(**fields: object) -> dict[str, object]:
-    """A call's body whose MCP tool has these fields."""
-    tool = {"type": "mcp", "server_label": "s", "server_url": "https://mcp.example/sse"}
-    return body_with(tools=[tool | fields])
-
-
-def header_with(name: bytes, value: bytes) -> Placed:
-    """A call with this header."""
-    return Placed(headers=((name, value),))
-
-
-def escaped(secret: str) -> str:
-    """The secret as a URL has it, every byte of it escaped."""
-    return "".join(f"%{byte:02x}" for byte in secret.encode())
-
-
-def image_with(url: str) -> Placed:
-    """A call that shows the model this image."""
-    image = {"type": "input_image", "image_url": url}
-    return Placed(body=body_with(input=[{"role": "user", "content": [image]}]))
-
-
-def domain_secret(secret: str) -> Placed:
-    """A call whose shell may use the secret on one domain."""
-    policy = {
-        "type": "allowlist",
-        "allowed_domains": ["api.example"],
-        "domain_secrets": [{"domain": "api.example", "name": "K", "value": secret}],
-    }
-    container = {"type": "container_auto", "network_policy": policy}
-    return Placed(body=body_with(tools=[{"type": "shell", "environment": container}]))
-
-
-def gzipped(body: object) -> Placed:
-    """A call whose body is compressed."""
-    return Placed(
-        headers=((b"Content-Encoding", b"gzip"),), raw_body=gzip.compress(orjson.dumps(body))
-    )
-
-
-PLACES: dict[str, Callable[[str], Placed]] = {
-    "authorization": lambda secret: header_with(b"Authorization", b"Bearer " + secret.encode()),
-    "basic authorization": lambda secret: header_with(
-        b"Authorization", b"Basic " + base64.b64encode(b"user:" + secret.encode())
-    ),
-    "authorization twice": lambda secret: Placed(
-        headers=(
-            (b"authorization", b"Bearer another-key-of-somebody"),
-            (b"AUTHORIZATION", b"Bearer " + secret.encode()),
-        )
-    ),
-    "proxy-authorization": lambda secret: header_with(b"Proxy-Authorization", secret.encode()),
-    "api-key": lambda secret: header_with(b"api-key", secret.encode()),
-    "x-api-key": lambda secret: header_with(b"X-Api-Key", secret.encode()),
-    "cookie": lambda secret: header_with(b"Cookie", f"a=1; session={secret}; b=2".encode()),
-    "chatgpt-account-id": lambda secret: header_with(b"chatgpt-account-id", secret.encode()),
-    "x-oai-attestation": lambda secret: header_with(b"X-OAI-Attestation", secret.encode()),
-    "some token": lambda secret: header_with(b"X-Acme-Access-Token", secret.encode()),
-    "query api-key": lambda secret: Placed(query=f"a=b&api-key={quote(secret)}&c=d"),
-    "query key escaped": lambda secret: Placed(query=f"access%5Ftoken={escaped(secret)}"),
-    "query sig": lambda secret: Placed(query=f"sv=2024&sig={quote(secret)}"),
-    "mcp authorization": lambda secret: Placed(body=tool_with(authorization=secret)),
-    "mcp header": lambda secret: Placed(body=tool_with(headers={"X-Anything": secret})),
-    "mcp url user": lambda secret: Placed(
-        body=tool_with(server_url=f"https://user:{quote(secret, safe='')}@mcp.example/")
-    ),
-    "mcp url key": lambda secret: Placed(
-        body=tool_with(server_url=f"https://mcp.example/?token={quote(secret)}")
-    ),
-    "image url": lambda secret: image_with(f"https://img.example/a?sig={quote(secret)}"),
-    "domain secrets": domain_secret,
-    "gzip body": lambda secret: gzipped(tool_with(authorization=secret)),
-    "body that is no JSON": lambda secret: Placed(
-        raw_body=b'{"tools": [{"authorization": "%b"}], oops' % secret.encode()
-    ),
-    "body cut short": lambda secret: Placed(
-        raw_body=b'{"tools": [{"headers": {"X-Any": "%b' % secret.encode()
-    ),
-}
-
-
-READABLE_PLACES = [place for place in PLACES if not place.startswith("body ")]
-"""Of a body that cannot be parsed it is known where a secret stood, and not what it is."""
 
 
 @pytest.fixture
@@ -154,30 +46,10 @@ def secret() -> str:
 
 
 def assert_nowhere(secret: str, trace_dir: Path, log: CapturedLog) -> None:
-    """No file of the traces and no log line has it, plain, escaped or in base64."""
-    forms = {secret, quote(secret), quote(secret, safe=""), secret.replace("/", "\\/")}
-    wanted = [form.encode() for form in forms]
-    wanted += [base64.b64encode((pad + secret).encode())[4:-4] for pad in ("", "x", "xx")]
-    wanted += [base64.b64encode(b"user:" + secret.encode())]
-    places = {str(path): path.read_bytes() for path in trace_dir.rglob("*") if path.is_file()}
-    assert any(path.endswith("trace.jsonl") for path in places)
-    places["the log"] = log.text().encode()
-    places["the names of files"] = "\n".join(places).encode()
-    for where, data in places.items():
-        for form in wanted:
-            assert form not in data, f"{form!r} in {where}"
-        _assert_not_in_base64(secret, data, where)
-
-
-def _assert_not_in_base64(secret: str, data: bytes, where: str) -> None:
-    """A body that is no JSON is kept in base64."""
-    for line in data.split(b'"'):
-        if len(line) > len(secret) and len(line) % 4 == 0:
-            try:
-                decoded = base64.b64decode(line, validate=True)
-            except ValueError:
-                continue
-            assert secret.encode() not in decoded, f"in base64 in {where}"
+    """No file of the traces and no log line has it, in any form."""
+    files = files_in(trace_dir)
+    assert any(path.endswith("trace.jsonl") for path in files)
+    secret_search.assert_nowhere([secret], files | {"the log": log.text().encode()})
 
 
 def echoed(secret: str, *, status: int) -> Reply:
@@ -187,7 +59,6 @@ def echoed(secret: str, *, status: int) -> Reply:
         JSON_TYPE,
         (b"x-request-id", b"req-" + secret.encode()),
         (b"openai-organization", secret.encode()),
-        (b"set-cookie", b"session=" + secret.encode()),
     )
     return Reply(status=status, headers=headers, body=[orjson.dumps({"error": error})])
 
@@ -235,6 +106,28 @@ ENDINGS = [
     "another endpoint",
     "untraced",
 ]
+
+
+def test_cookie_that_upstream_sets_and_repeats(
+    log: CapturedLog, upstream: ScriptedUpstream, proxy: RunningProxy, secret: str
+) -> None:
+    """It is the client's secret from then on, and nobody has sent it before."""
+    answer = echoed(secret, status=401)
+    cookie = (b"Set-Cookie", f"session={secret}; Path=/; HttpOnly".encode())
+    upstream.enqueue(Reply(status=401, headers=(*answer.headers, cookie), body=answer.body))
+    assert secret.encode() in exchange(proxy.port, Placed().request()).body
+    proxy.stop()
+    assert_nowhere(secret, proxy.trace_dir, log)
+
+
+def test_secret_that_upstream_repeats_as_in_a_url(
+    log: CapturedLog, upstream: ScriptedUpstream, proxy: RunningProxy, secret: str
+) -> None:
+    """As in a link to where a new key can be made, say."""
+    upstream.enqueue(echoed(quote(secret, safe=""), status=401))
+    exchange(proxy.port, PLACES["authorization"](secret).request())
+    proxy.stop()
+    assert_nowhere(secret, proxy.trace_dir, log)
 
 
 def play(ending: str, upstream: ScriptedUpstream, port: int, secret: str) -> None:

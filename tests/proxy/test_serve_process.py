@@ -2,8 +2,6 @@
 
 import signal
 import socket
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,14 @@ from tests.support.differential import call
 from tests.support.events import ev_created, ev_text_delta, sse, text_stream
 from tests.support.raw_http import BodyReader, RawConnection, exchange, request_bytes
 from tests.support.reduced import only, only_call, reduced
-from tests.support.script import GUARD_S, Gate, stream_reply
+from tests.support.script import Gate, stream_reply
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.serve_process import ServeProcess
+from tests.support.waiting import wait_until
 from tracing.recovery import recover
 
 STREAM = sse(*text_stream("Hel", "lo"))
 BEGUN = sse(ev_created("resp_1"), ev_text_delta("Hel"))
-POLL_S = 0.01
 
 
 def serve(upstream: ScriptedUpstream, tmp_path: Path, **settings: Any) -> ServeProcess:
@@ -35,16 +33,6 @@ def open_stream(port: int) -> tuple[RawConnection, BodyReader]:
     body = BodyReader(connection, connection.read_head())
     assert body.read_until(BEGUN) == BEGUN
     return connection, body
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what a process does without telling anyone; the pause between looks is no timing."""
-    tick = threading.Event()
-    for _ in range(round(GUARD_S / POLL_S)):
-        if condition():
-            return
-        tick.wait(POLL_S)
-    raise AssertionError(f"never: {what}")
 
 
 def wait_until_on_disk(process: ServeProcess, wanted: bytes, *, bundles: int = 1) -> None:

@@ -186,6 +186,8 @@ def test_what_is_no_listen_address_is_refused(listen: str) -> None:
         "http://a.example:99999",
         "http://[::1",
         "http://a b.example",
+        "http://a..example",
+        f"http://{'a' * 64}.example",
         "http://a.example/\r\nx: y",
         "http://user:secret@a.example/v1",
         "http://user:secret/secret@a.example/v1",
