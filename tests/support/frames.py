@@ -30,8 +30,8 @@ def frame(
     head += size.to_bytes(length_bytes) if length_bytes else b""
     if mask is None:
         return head + payload
-    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
-    return head + mask + masked
+    key = int.from_bytes((mask * (size // 4 + 1))[:size])
+    return head + mask + (int.from_bytes(payload) ^ key).to_bytes(size)
 
 
 def fragments(

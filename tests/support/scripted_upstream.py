@@ -60,6 +60,7 @@ class ScriptedUpstream:
         self.requests: list[CapturedRequest] = []
         self._scripts: list[list[Step]] = []
         self._standing: list[_Standing] = []
+        self._otherwise: Reply | None = None
         self._unexpected: list[bytes] = []
         self._errors: list[BaseException] = []
         self._changed = threading.Condition()
@@ -94,6 +95,11 @@ class ScriptedUpstream:
         standing = _Standing(method=method.encode(), path=path.encode(), reply=reply)
         with self._changed:
             self._standing.append(standing)
+
+    def otherwise(self, reply: Reply) -> None:
+        """Answer so whatever has no script: for requests that nobody can foresee."""
+        with self._changed:
+            self._otherwise = reply
 
     def request(self, index: int) -> CapturedRequest:
         """The request number `index`, once its head has come."""
@@ -191,6 +197,8 @@ class ScriptedUpstream:
                     return standing.reply.steps()
             if self._scripts:
                 return self._scripts.pop(0)
+            if self._otherwise is not None:
+                return self._otherwise.steps()
         self._unexpected.append(request.line)
         return UNEXPECTED.steps()
 
