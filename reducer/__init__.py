@@ -2,6 +2,17 @@
 
 from tracing.bundle_reader import NotABundle
 
-from .replay import reduce_bundle, state_bytes
+from .cache import explain_cache
+from .conversation_trees import Conversations
+from .replay import reduce_bundle, state_bytes, state_stream
+from .trace_links import link_bundles
 
-__all__ = ["NotABundle", "reduce_bundle", "state_bytes"]
+__all__ = [
+    "Conversations",
+    "NotABundle",
+    "explain_cache",
+    "link_bundles",
+    "reduce_bundle",
+    "state_bytes",
+    "state_stream",
+]

@@ -1,6 +1,7 @@
 """Folds compactions: the requests for them, and the histories that they install."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tracing.bundle_reader import RawEvent
 
@@ -84,13 +85,13 @@ def fold_installed(fold: Fold, event: RawEvent) -> None:
         return
     thread = ensure_thread(fold, event, thread_id)
     ensure_turn(fold, event, turn_id, thread_id)
-    seen = Sighting(thread=thread, codex_turn_id=turn_id, at_unix_ms=event.wall_time_unix_ms)
-    made = Sighting(
+    seen = Sighting(
         thread=thread,
         codex_turn_id=turn_id,
         at_unix_ms=event.wall_time_unix_ms,
-        produced_by={"type": "compaction", "compaction_id": compaction_id},
+        raw_payload_id=checkpoint.raw_payload_id,
     )
+    made = replace(seen, produced_by={"type": "compaction", "compaction_id": compaction_id})
     old, new = (_history(fold, checkpoint, f"{name}_history") for name in ("input", "replacement"))
     input_items = place_apart(fold, seen, old, thread.snapshot)
     marker = place_marker(fold, made, MARKER)

@@ -9,15 +9,9 @@ from dataclasses import dataclass, replace
 
 from .diagnostics import Code
 from .fold import Fold
-from .model_item import (
-    ModelItem,
-    compatible_ids,
-    head_of,
-    identity_of,
-    merged_reasoning,
-    same_content,
-)
+from .model_item import ModelItem, compatible_ids, merged_reasoning, placed_in, same_content
 from .records import Item, Thread
+from .sightings import note_end, note_new, note_sighting
 
 TOOL_CALL_KINDS = frozenset({"function_call", "custom_tool_call"})
 
@@ -27,8 +21,10 @@ class Sighting:
     """Where and when items are seen, and what produced the new ones among them."""
 
     thread: Thread
-    codex_turn_id: str
+    codex_turn_id: str | None
     at_unix_ms: int
+    raw_payload_id: str = ""
+    """The payload that shows the items; none where no payload does."""
     produced_by: dict[str, object] | None = None
 
 
@@ -39,11 +35,17 @@ def place_snapshot(
     candidates = _Candidates(previous)
     placed = []
     for position, content in enumerate(contents):
+        if candidates.repeats(position, content):
+            placed.append(previous[position])
+            if content.call_id is not None:
+                note_sighting(fold, previous[position])
+            continue
         known = _referred(fold, sighting, content)
         if known is None or not candidates.is_free(known):
             known = candidates.at(position, content) or candidates.first(content)
         placed.append(_place(fold, sighting, content, known))
         candidates.use(placed[-1])
+    note_end(fold)
     return placed
 
 
@@ -66,6 +68,7 @@ def place_apart(
     for content in contents:
         placed.append(_place(fold, sighting, content, candidates.first(content)))
         candidates.use(placed[-1])
+    note_end(fold)
     return placed
 
 
@@ -90,6 +93,7 @@ def place_after(
             known = _referred(fold, sighting, content)
         placed.append(_place(fold, sighting, content, known))
         candidates.use(placed[-1])
+    note_end(fold)
     return placed
 
 
@@ -97,6 +101,14 @@ def show(items: Sequence[Item]) -> None:
     """Make the items part of their thread's history: the model was shown them."""
     for item in items:
         item.is_in_history = True
+
+
+def place_received(fold: Fold, sighting: Sighting, content: ModelItem) -> None:
+    """Place a message that was taken into the history before any request showed it."""
+    responses_item_id = content.responses_item_id
+    if responses_item_id is not None and not _namesakes(fold, sighting, responses_item_id):
+        item = _place(fold, sighting, content, None)
+        fold.received[sighting.thread.thread_id, responses_item_id] = item
 
 
 def place_marker(fold: Fold, sighting: Sighting, marker: ModelItem) -> Item:
@@ -110,25 +122,32 @@ def _create(fold: Fold, sighting: Sighting, content: ModelItem) -> Item:
         thread_id=sighting.thread.thread_id,
         codex_turn_id=sighting.codex_turn_id,
         first_seen_at_unix_ms=sighting.at_unix_ms,
-        content=content,
+        content=placed_in(content, sighting.raw_payload_id),
         produced_by=[],
+        siblings=sighting.thread.items,
+        position=len(sighting.thread.items),
     )
     fold.items.append(item)
     sighting.thread.items.append(item)
+    note_new(fold, item)
     return item
 
 
 def _place(fold: Fold, sighting: Sighting, content: ModelItem, known: Item | None) -> Item:
     _check_tool_call(fold, sighting, content)
+    known = _received(fold, sighting, content) if known is None else known
     item = _create(fold, sighting, content) if known is None else known
-    if known is not None and content.refers_to is None:
-        _merge(item, content)
+    if content.refers_to is None:
+        item.seen = content if item.content.head == content.head else None
+        if known is not None:
+            _merge(item, content)
     if sighting.produced_by is not None and sighting.produced_by not in item.produced_by:
         item.produced_by.append(sighting.produced_by)
     if item.content.responses_item_id is not None:
         namesakes = _namesakes(fold, sighting, item.content.responses_item_id)
         if item not in namesakes:
             namesakes.append(item)
+    note_sighting(fold, item)
     return item
 
 
@@ -149,6 +168,17 @@ def _referred(fold: Fold, sighting: Sighting, content: ModelItem) -> Item | None
     if content.refers_to is None:
         return None
     return next(iter(_namesakes(fold, sighting, content.refers_to)), None)
+
+
+def _received(fold: Fold, sighting: Sighting, content: ModelItem) -> Item | None:
+    """The message that was received under an id; the first to show it tells how it reads."""
+    if content.agent_message is None or content.responses_item_id is None:
+        return None
+    key = (sighting.thread.thread_id, content.responses_item_id)
+    item = fold.received.pop(key, None)
+    if item is not None:
+        item.content = replace(item.content, parts=content.parts)
+    return item
 
 
 def _namesakes(fold: Fold, sighting: Sighting, responses_item_id: str) -> list[Item]:
@@ -182,6 +212,16 @@ class _Candidates:
         """Use the item up."""
         self._used.add(item.ordinal)
 
+    def repeats(self, position: int, content: ModelItem) -> bool:
+        """Whether the item at a position was placed for this very content, if so, use it up."""
+        if position >= len(self._items):
+            return False
+        item = self._items[position]
+        if item.seen is not content or item.ordinal in self._used:
+            return False
+        self._used.add(item.ordinal)
+        return True
+
     def at(self, position: int, content: ModelItem) -> Item | None:
         """The item at a position, if the content is its."""
         if position >= len(self._items):
@@ -209,5 +249,5 @@ class _Candidates:
 def _search_key(content: ModelItem) -> Hashable:
     """What two sightings of one item surely share: reasoning may show other parts each time."""
     if content.is_reasoning:
-        return head_of(content)
-    return (head_of(content), identity_of(content.parts))
+        return content.head
+    return (content.head, content.body)

@@ -7,18 +7,19 @@ class Code(StrEnum):
     """What was odd. The values are part of the state, so they do not change."""
 
     # The bundle as files and lines.
+    MANIFEST_DAMAGED = "manifest_damaged"
     MANIFEST_FIELD = "manifest_field"
     SCHEMA_VERSION = "schema_version"
     DAMAGED_LINE = "damaged_line"
     TORN_TAIL = "torn_tail"
     NOT_STRICT_JSON = "not_strict_json"
     SEQ_GAP = "seq_gap"
+    SEQ_BACK = "seq_back"
     FOREIGN_EVENT = "foreign_event"
     AFTER_RECORDING_COMPLETED = "after_recording_completed"
     UNREADABLE_PAYLOAD = "unreadable_payload"
     # Events.
     UNKNOWN_EVENT = "unknown_event"
-    UNSUPPORTED_EVENT = "unsupported_event"
     BAD_FIELD = "bad_field"
     DUPLICATE_THREAD = "duplicate_thread"
     DUPLICATE_TURN = "duplicate_turn"
@@ -33,6 +34,15 @@ class Code(StrEnum):
     THREAD_METADATA = "thread_metadata"
     COMPACTION_MISMATCH = "compaction_mismatch"
     SECOND_TERMINAL = "second_terminal"
+    OLDER_MEANING = "older_meaning"
+    # Tools, code cells, terminals and agents.
+    DUPLICATE_TOOL_CALL = "duplicate_tool_call"
+    UNKNOWN_TOOL_CALL = "unknown_tool_call"
+    DUPLICATE_CODE_CELL = "duplicate_code_cell"
+    UNKNOWN_CODE_CELL = "unknown_code_cell"
+    TOOL_MISMATCH = "tool_mismatch"
+    ODD_TOOL_PAYLOAD = "odd_tool_payload"
+    EDGE_CONFLICT = "edge_conflict"
     # What requests and responses hold.
     INPUT_MISSING = "input_missing"
     INPUT_NOT_ARRAY = "input_not_array"

@@ -15,6 +15,10 @@ from tracing.strict_json import DEPTH_MAX, TOO_DEEP
 INT_DIGITS_MAX = 4000
 """Python refuses to convert more than 4300 digits; such a number stays text."""
 
+LENIENT_LEVELS_MAX = 500
+"""Python's parser gives up at about twice as many, sooner or later as the stack is used already."""
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _EXPONENT = re.compile(r"[eE]([+-]?)")
@@ -39,12 +43,20 @@ def parse_exact(text: str) -> object:
 
     Refused beyond syntax errors: lone surrogates, NaN and infinities, more than DEPTH_MAX levels.
     """
-    value = _loads(text, _refuse_constant)
-    if _may_be_too_deep(text) and _is_deeper(value, DEPTH_MAX):
+    value = _loads(text, EXACT_DECODER)
+    check_exact(value, text, DEPTH_MAX)
+    return value
+
+
+def check_exact(value: object, text: str, levels: int) -> None:
+    """Refuse a parsed value that is deeper than `levels` or holds lone surrogates.
+
+    `text` is what it was parsed from. Raises NotExactJson.
+    """
+    if _may_be_deeper(text, levels) and _is_deeper(value, levels):
         raise NotExactJson(f"more than {DEPTH_MAX} levels")
     if _SURROGATE_ESCAPE.search(text) and _without_surrogates(value)[1]:
         raise NotExactJson("lone surrogate")
-    return value
 
 
 def parse_payload(data: bytes) -> tuple[object, str | None]:
@@ -60,7 +72,9 @@ def parse_payload(data: bytes) -> tuple[object, str | None]:
     except NotExactJson as error:
         oddity = str(error)
     text = data.decode(errors="replace").removeprefix("\ufeff")
-    value = _loads(text, _null_for_constant)
+    if _levels(text) > LENIENT_LEVELS_MAX:
+        raise NotExactJson(f"more than {LENIENT_LEVELS_MAX} levels")
+    value = _loads(text, _LENIENT_DECODER)
     return _without_surrogates(_pruned(value, DEPTH_MAX))[0], oddity
 
 
@@ -91,14 +105,9 @@ def plain(value: object) -> object:
             return value
 
 
-def _loads(text: str, parse_constant: object) -> object:
+def _loads(text: str, decoder: json.JSONDecoder) -> object:
     try:
-        value: object = json.loads(
-            text,
-            parse_int=_whole_number,
-            parse_float=_number,
-            parse_constant=parse_constant,  # type: ignore[arg-type]  # it may raise or give null
-        )
+        value: object = decoder.decode(text)
     except NotExactJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -122,13 +131,35 @@ def _number(text: str) -> Number:
     return Number(_EXPONENT.sub(lambda match: "e" + (match[1] or "+"), text, count=1))
 
 
+EXACT_DECODER = json.JSONDecoder(
+    parse_int=_whole_number, parse_float=_number, parse_constant=_refuse_constant
+)
+"""Raises NotExactJson for NaN and infinities, and ValueError for what is no JSON."""
+
+_LENIENT_DECODER = json.JSONDecoder(
+    parse_int=_whole_number, parse_float=_number, parse_constant=_null_for_constant
+)
+
+
 def _finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
 
 
-def _may_be_too_deep(text: str) -> bool:
-    return text.count("[") + text.count("{") > DEPTH_MAX
+def _levels(text: str) -> int:
+    """How deep the text nests, which need not be JSON."""
+    level = deepest = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        if found[0] in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif found[0] in "]}":
+            level -= 1
+    return deepest
+
+
+def _may_be_deeper(text: str, levels: int) -> bool:
+    return text.count("[") + text.count("{") > levels
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -5,13 +5,27 @@ from dataclasses import dataclass, field
 from tracing.bundle_reader import BundleReader, DamagedPayload, PayloadFault, PayloadRef, RawEvent
 from tracing.events import PayloadKind
 
+from .call_facts import FactsCollector
 from .diagnostics import Code, Diagnostics
 from .exact_json import NotExactJson, parse_payload
 from .model_item import ModelItem
 from .records import Call, Compaction, CompactionRequest, Item, Thread, Turn
+from .runtime import Runtime
+from .shared_json import SharingParser
 
 EXECUTION_STATUSES = frozenset({"running", "completed", "failed", "cancelled", "aborted"})
 ROLLOUT_STATUSES = EXECUTION_STATUSES - {"cancelled"}
+
+PAYLOAD_KINDS = frozenset(PayloadKind) | {
+    "compaction_checkpoint",
+    "tool_invocation",
+    "tool_result",
+    "tool_runtime_event",
+    "terminal_runtime_event",
+    "session_metadata",
+    "agent_result",
+}
+"""All that Codex knows."""
 
 _UNREADABLE = object()
 
@@ -30,6 +44,9 @@ class Fold:
     """All that was folded so far. Ids are the keys."""
 
     reader: BundleReader
+    requests: SharingParser = field(default_factory=lambda: SharingParser({"input", "tools"}))
+    schema_version: int
+    """Of the manifest; each event's should be the same."""
     trace_id: str
     rollout_id: str
     root_thread_id: str
@@ -44,9 +61,12 @@ class Fold:
     items: list[Item] = field(default_factory=list)
     compactions: dict[str, Compaction] = field(default_factory=dict)
     compaction_requests: dict[str, CompactionRequest] = field(default_factory=dict)
+    runtime: Runtime = field(default_factory=Runtime)
     raw_payloads: dict[str, PayloadRef] = field(default_factory=dict)
     accepted: dict[tuple[str, str], RawEvent] = field(default_factory=dict)
     """The first acceptance of an item, by thread and the item's id."""
+    received: dict[tuple[str, str], Item] = field(default_factory=dict)
+    """Messages of other agents that no request showed yet, by thread and the item's id."""
     calls_by_response: dict[str, list[Call]] = field(default_factory=dict)
     """Calls that ever had a response id, on the wire or in Codex's sense, in order of start."""
     prewarms: dict[str, Payload] = field(default_factory=dict)
@@ -55,6 +75,8 @@ class Fold:
     """What each tool call said first, by thread, kind and call id."""
     items_by_responses_id: dict[tuple[str, str], list[Item]] = field(default_factory=dict)
     """Items by their thread and their id in the Responses API."""
+    facts: FactsCollector = field(default_factory=FactsCollector)
+    """What links the calls, with each other and with those of other bundles."""
 
     def odd(self, code: Code, message: str) -> None:
         """Note something odd about the event being folded."""
@@ -95,6 +117,8 @@ class Fold:
     def read(self, ref: PayloadRef) -> Payload:
         """Read a payload, and note it; what is wrong with it is noted too."""
         self.raw_payloads[ref.raw_payload_id] = ref
+        if ref.kind not in PAYLOAD_KINDS:
+            self.odd(Code.BAD_FIELD, f"{ref.raw_payload_id}: no payload kind {ref.kind}")
         value = self._parsed(ref)
         if isinstance(value, dict):
             return Payload(raw_payload_id=ref.raw_payload_id, value=value, is_read=True)
@@ -108,7 +132,8 @@ class Fold:
             self.odd(Code.UNREADABLE_PAYLOAD, f"{ref.raw_payload_id}: {data.fault}")
             return _UNREADABLE
         try:
-            value, oddity = parse_payload(data)
+            is_request = ref.kind == PayloadKind.INFERENCE_REQUEST
+            value, oddity = self.requests.parse(data) if is_request else parse_payload(data)
         except NotExactJson:
             self.odd(Code.UNREADABLE_PAYLOAD, f"{ref.raw_payload_id}: {PayloadFault.NOT_JSON}")
             return _UNREADABLE

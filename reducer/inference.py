@@ -10,12 +10,14 @@ from .diagnostics import Code
 from .exact_json import plain
 from .fields import list_of, object_of, text_of
 from .fold import Fold, Payload
+from .history import History
 from .records import Call, Execution
 from .requests import place_request, read_items
 from .threads import ensure_thread, ensure_turn
 
 TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
 TOKENS_MAX = 2**63 - 1
+FIRST_SCHEMA_VERSION = 1
 
 
 def fold_started(fold: Fold, event: RawEvent) -> None:
@@ -37,15 +39,17 @@ def fold_started(fold: Fold, event: RawEvent) -> None:
         execution=Execution(started_at_unix_ms=event.wall_time_unix_ms, started_seq=event.seq),
         model=fold.text(event, "model") or "",
         provider_name=fold.text(event, "provider_name") or "",
-        request_items=[],
+        request_items=History(),
         raw_request_payload_id=None if request is None else request.raw_payload_id,
         proxy=dict(object_of(event.payload, "proxy")),
     )
     fold.calls[call_id] = call
     turn.calls.append(call)
     if request is not None and request.is_read:
-        call.request_items = place_request(fold, event, thread, call, request)
-        show(call.request_items)
+        shown = place_request(fold, event, thread, call, request)
+        call.request_items = History(shown)
+        fold.facts.note_request(call_id, request.value)
+        show(shown)
         thread.latest_call = call
 
 
@@ -65,9 +69,11 @@ def fold_terminal(fold: Fold, event: RawEvent) -> None:
     if call.terminal_count > 1:
         fold.odd(Code.SECOND_TERMINAL, f"call {call_id} ended before")
     _place_response(fold, event, call, response)
+    if response is not None and response.is_read:
+        fold.facts.note_response(call_id, response.value)
     # What is not told here stays null, also over what an earlier terminal told: as Codex does.
-    call.response_id = fold.optional_text(event, "response_id") if is_completed else None
-    upstream_request_id = fold.optional_text(event, "upstream_request_id")
+    response_id, upstream_request_id = _ids(fold, event)
+    call.response_id = response_id
     if upstream_request_id is not None:
         call.upstream_request_id = upstream_request_id
     if call.execution.is_running:
@@ -79,6 +85,21 @@ def fold_terminal(fold: Fold, event: RawEvent) -> None:
     _note_proxy(event, call, response)
     remember_response(fold, call, call.response_id)
     remember_response(fold, call, text_of(call.proxy, "response_id"))
+
+
+def _ids(fold: Fold, event: RawEvent) -> tuple[str | None, str | None]:
+    """The response's id, known where the call was completed, and the upstream request's.
+
+    Codex first kept `response.id` under the name of the other, and had no `response_id` then.
+    """
+    upstream_request_id = fold.optional_text(event, "upstream_request_id")
+    if event.type != "inference_completed":
+        return None, upstream_request_id
+    is_old = event.schema_version == FIRST_SCHEMA_VERSION and "response_id" not in event.payload
+    if is_old and upstream_request_id is not None:
+        fold.odd(Code.OLDER_MEANING, "upstream_request_id is read as the response's id")
+        return upstream_request_id, None
+    return fold.optional_text(event, "response_id"), upstream_request_id
 
 
 def _place_response(fold: Fold, event: RawEvent, call: Call, response: Payload | None) -> None:
@@ -96,10 +117,13 @@ def _place_response(fold: Fold, event: RawEvent, call: Call, response: Payload |
         thread=fold.threads[call.thread_id],
         codex_turn_id=call.codex_turn_id,
         at_unix_ms=event.wall_time_unix_ms,
+        raw_payload_id=response.raw_payload_id,
         produced_by={"type": "inference", "inference_call_id": call.inference_call_id},
     )
     contents = read_items(fold, items, response.raw_payload_id)
     call.response_items = place_output(fold, sighting, contents)
+    for item in call.response_items:
+        item.said_by.append(call)
     call.usage = _usage(object_of(response.value, "token_usage")) or call.usage
 
 

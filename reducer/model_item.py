@@ -1,7 +1,7 @@
 """An item of a request or response, read but not yet placed in a conversation."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from .parts import Part
 
@@ -21,6 +21,16 @@ class ModelItem:
     responses_item_id: str | None = None
     agent_message: tuple[str, str] | None = None
     refers_to: str | None = None
+    head: Hashable = field(init=False, compare=False)
+    """What two sightings of one item have in common beside its body and its id."""
+    body: Hashable = field(init=False, compare=False)
+    """What two sightings of one item's body have in common."""
+
+    def __post_init__(self) -> None:
+        """Work out what items are compared by: an item is read once and compared often."""
+        head = (self.role, self.channel, self.kind, self.call_id, self.agent_message)
+        object.__setattr__(self, "head", head)
+        object.__setattr__(self, "body", _identity_of(self.parts))
 
     @property
     def is_reasoning(self) -> bool:
@@ -28,24 +38,16 @@ class ModelItem:
         return self.kind == "reasoning"
 
 
-def head_of(item: ModelItem) -> Hashable:
-    """What two sightings of one item have in common beside its body and its id."""
-    return (item.role, item.channel, item.kind, item.call_id, item.agent_message)
-
-
-def identity_of(parts: tuple[Part, ...]) -> Hashable:
-    """What two sightings of one body have in common."""
-    return tuple(part.identity for part in parts)
-
-
 def same_content(one: ModelItem, other: ModelItem) -> bool:
     """Whether two sightings show the same item, their ids aside.
 
     Reasoning is the same where its encrypted content is, whatever readable text came with it.
     """
-    if head_of(one) != head_of(other):
+    if one is other:
+        return True
+    if one.head != other.head:
         return False
-    if identity_of(one.parts) == identity_of(other.parts):
+    if one.body == other.body:
         return True
     if not one.is_reasoning:
         return False
@@ -67,11 +69,22 @@ def merged_reasoning(known: tuple[Part, ...], seen: tuple[Part, ...]) -> tuple[P
     """
     texts = _of_type(known, "text")
     summaries = _of_type(known, "summary")
-    if identity_of(known) == identity_of(seen) or (texts and summaries):
+    if _identity_of(known) == _identity_of(seen) or (texts and summaries):
         return known
     texts = texts or _of_type(seen, "text")
     summaries = summaries or _of_type(seen, "summary")
     return (*texts, *summaries, *_of_type(known, "encoded"))
+
+
+def placed_in(item: ModelItem, raw_payload_id: str) -> ModelItem:
+    """The item as it stands in a payload."""
+    if not any(part.names_a_payload for part in item.parts):
+        return item
+    return replace(item, parts=tuple(part.placed_in(raw_payload_id) for part in item.parts))
+
+
+def _identity_of(parts: tuple[Part, ...]) -> Hashable:
+    return tuple(part.identity for part in parts)
 
 
 def _of_type(parts: tuple[Part, ...], kind: str) -> tuple[Part, ...]:

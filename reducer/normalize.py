@@ -6,6 +6,7 @@ conversation that the items belong to.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from .diagnostics import Code
 from .exact_json import NotExactJson, parse_exact
@@ -21,6 +22,7 @@ from .parts import (
     text_part,
     unread_part,
 )
+from .shared_json import SharedObject
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 CHANNELS = {"commentary": "commentary", "final_answer": "final", "summary": "summary"}
@@ -44,17 +46,44 @@ class Oddities:
             yield code, what if count == 1 else f"{what} ({count} items)"
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What an item reads as, and what was odd in it; no content where it is no conversation."""
+
+    content: ModelItem | None
+    oddities: tuple[tuple[Code, str], ...]
+
+
 def normalize(items: Iterable[object], raw_payload_id: str, oddities: Oddities) -> list[ModelItem]:
     """Read the items of a payload. Tool definitions that stand among them are no conversation."""
     found = []
     for item in items:
-        if not isinstance(item, dict):
-            oddities.add(Code.UNTYPED_ITEM, "an item is no object")
-            item = {"value": item}
-        kind = text_of(item, "type")
-        if kind != "additional_tools":
-            found.append(_Reader(item, raw_payload_id, oddities).read(kind))
+        reading = item.reading if type(item) is SharedObject else None
+        if not isinstance(reading, _Reading):
+            reading = _read(item, raw_payload_id)
+            if isinstance(item, SharedObject) and not _is_tied(reading):
+                item.reading = reading
+        if reading.content is not None:
+            found.append(reading.content)
+        for code, what in reading.oddities:
+            oddities.add(code, what)
     return found
+
+
+def _read(item: object, raw_payload_id: str) -> _Reading:
+    oddities = Oddities()
+    if not isinstance(item, dict):
+        oddities.add(Code.UNTYPED_ITEM, "an item is no object")
+        item = {"value": item}
+    kind = text_of(item, "type")
+    is_conversation = kind != "additional_tools"
+    content = _Reader(item, raw_payload_id, oddities).read(kind) if is_conversation else None
+    return _Reading(content, tuple(oddities.messages()))
+
+
+def _is_tied(reading: _Reading) -> bool:
+    """Whether the reading holds for one payload only."""
+    return reading.content is not None and any(part.is_tied for part in reading.content.parts)
 
 
 def text_message(text: str) -> ModelItem:
@@ -189,12 +218,12 @@ class _Reader:
         return self._other(kind)
 
     def _reference(self) -> ModelItem:
-        part = hashed_part("item_reference", self._payload, self._item)
+        part = hashed_part("item_reference", self._item)
         return self._made("assistant", "message", [part], refers_to=text_of(self._item, "id"))
 
     def _other(self, label: str) -> ModelItem:
         role = text_of(self._item, "role")
-        part = hashed_part(label, self._payload, self._item)
+        part = hashed_part(label, self._item)
         return self._made(role if role in ROLES else "assistant", "message", [part])
 
     def _call(self, kind: str, parts: Iterable[Part]) -> ModelItem:
@@ -211,7 +240,7 @@ class _Reader:
         return "user"
 
     def _whole(self) -> Part:
-        return json_part(self._item, self._payload)
+        return json_part(self._item)
 
     def _arguments(self) -> Part:
         """A function's arguments: JSON in a string, though a model may write what is none."""
@@ -219,9 +248,9 @@ class _Reader:
             return unread_part("payload", self._payload)
         arguments = self._item["arguments"]
         if not isinstance(arguments, str):
-            return json_part(arguments, self._payload)
+            return json_part(arguments)
         try:
-            return json_part(parse_exact(arguments), self._payload)
+            return json_part(parse_exact(arguments))
         except NotExactJson:
             return text_part(arguments)
 
@@ -234,7 +263,7 @@ class _Reader:
             case list():
                 return self._content("output", label="content")
             case value:
-                return [json_part(value, self._payload)]
+                return [json_part(value)]
 
     def _content(self, key: str, *, label: str) -> list[Part]:
         """The parts of an array of content; text without a text is left out, as Codex does."""
@@ -245,7 +274,7 @@ class _Reader:
         for part in content:
             kind = text_of(part, "type") if isinstance(part, dict) else None
             if kind not in TEXT_TYPES:
-                parts.append(hashed_part(kind or label, self._payload, part))
+                parts.append(hashed_part(kind or label, part))
             elif text := _text(part):
                 parts.append(text)
         return parts

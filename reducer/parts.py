@@ -11,11 +11,32 @@ SUMMARY_BYTES_MAX = 240
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part. `identity` is what is compared when a later request repeats the item."""
+    """One part. `identity` is what is compared when a later request repeats the item.
+
+    A part that names its payload does not say which, until it is placed: it may have been read from
+    another one that holds the same.
+    """
 
     type: str
     as_json: dict[str, object]
     identity: tuple[str, ...]
+
+    @property
+    def names_a_payload(self) -> bool:
+        """Whether it is still open which payload the part names."""
+        return self.as_json.get("raw_payload_id", "") is None
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the part is the same only in one payload."""
+        return self.as_json.get("raw_payload_id") is not None
+
+    def placed_in(self, raw_payload_id: str) -> "Part":
+        """The part as it stands in a payload."""
+        if not self.names_a_payload:
+            return self
+        fields = {**self.as_json, "raw_payload_id": raw_payload_id}
+        return Part(self.type, fields, self.identity)
 
 
 def text_part(text: str) -> Part:
@@ -40,13 +61,13 @@ def code_part(source: str) -> Part:
     return Part("code", fields, ("code", source))
 
 
-def json_part(value: object, raw_payload_id: str) -> Part:
+def json_part(value: object) -> Part:
     """A JSON value. Two are the same where their summaries are: as Codex compares them."""
     summary = _summary(compact(value))
     fields: dict[str, object] = {
         "type": "json",
         "summary": summary,
-        "raw_payload_id": raw_payload_id,
+        "raw_payload_id": None,
     }
     return Part("json", fields, ("json", summary))
 
@@ -61,13 +82,13 @@ def unread_part(label: str, raw_payload_id: str) -> Part:
     return Part("payload_ref", fields, ("payload_ref", label, raw_payload_id, ""))
 
 
-def hashed_part(label: str, raw_payload_id: str, value: object) -> Part:
+def hashed_part(label: str, value: object) -> Part:
     """Content that stays in its payload and is known again by the hash of its sorted JSON."""
     digest = hashlib.sha256(canonical(value).encode()).hexdigest()
     fields: dict[str, object] = {
         "type": "payload_ref",
         "label": label,
-        "raw_payload_id": raw_payload_id,
+        "raw_payload_id": None,
         "content_sha256": digest,
     }
     return Part("payload_ref", fields, ("payload_ref", label, "", digest))

@@ -4,9 +4,14 @@ Names and values are those of Codex's RolloutTrace (schema version 2); what is o
 `proxy`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .model_item import ModelItem
+
+if TYPE_CHECKING:
+    from .tool_records import CodeCell
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,19 +52,28 @@ class Item:
 
     ordinal: int
     thread_id: str
-    codex_turn_id: str
+    codex_turn_id: str | None
     first_seen_at_unix_ms: int
     content: ModelItem
     produced_by: list[dict[str, object]]
+    siblings: list["Item"]
+    """All items of its thread."""
+    position: int
+    """Its place among them."""
+    said_by: list["Call"] = field(default_factory=list)
+    """The calls whose responses brought it."""
+    seen: ModelItem | None = None
+    """The latest sighting; the same one again tells nothing new."""
+    item_id: str = field(init=False)
+    """The id in the state."""
     is_in_history: bool = False
     """Whether a request showed it to the model, or the client accepted it into its history."""
     accepted_at_unix_ms: int | None = None
     accepted_seq: int | None = None
 
-    @property
-    def item_id(self) -> str:
-        """The id in the state."""
-        return f"conversation_item:{self.ordinal}"
+    def __post_init__(self) -> None:
+        """Make the id, which every call that showed the item repeats."""
+        self.item_id = f"conversation_item:{self.ordinal}"
 
     def as_json(self) -> dict[str, object]:
         """The form in state.json. What Codex leaves out where it is unknown is left out."""
@@ -88,7 +102,7 @@ class Item:
         }
 
 
-def ids_of(items: list[Item]) -> list[str]:
+def ids_of(items: Iterable[Item]) -> list[str]:
     """The ids of some items, in their order."""
     return [item.item_id for item in items]
 
@@ -103,20 +117,27 @@ class Call:
     execution: Execution
     model: str
     provider_name: str
-    request_items: list[Item]
+    request_items: Iterable[Item]
+    """Kept as few runs of items, since each call of a conversation shows almost the same ones."""
     raw_request_payload_id: str | None
     proxy: dict[str, object]
     response_id: str | None = None
     upstream_request_id: str | None = None
     response_items: list[Item] = field(default_factory=list)
+    tool_call_ids: list[str] = field(default_factory=list)
+    """The tool calls that items of the response began."""
     usage: dict[str, int] | None = None
     raw_response_payload_id: str | None = None
     terminal_count: int = 0
+    parent: "Call | None" = None
+    """The call that its previous_response_id is of."""
+    prewarm: str | None = None
+    """The payload of the request without output that its previous_response_id is of."""
 
     @property
     def items(self) -> list[Item]:
         """The conversation after the call: what was sent, then what came."""
-        return self.request_items + self.response_items
+        return [*self.request_items, *self.response_items]
 
     def as_json(self) -> dict[str, object]:
         """The form in state.json."""
@@ -131,7 +152,7 @@ class Call:
             "upstream_request_id": self.upstream_request_id,
             "request_item_ids": ids_of(self.request_items),
             "response_item_ids": ids_of(self.response_items),
-            "tool_call_ids_started_by_response": [],
+            "tool_call_ids_started_by_response": self.tool_call_ids,
             "usage": self.usage,
             "raw_request_payload_id": self.raw_request_payload_id,
             "raw_response_payload_id": self.raw_response_payload_id,
@@ -189,6 +210,7 @@ class Turn:
     thread_id: str
     execution: Execution
     calls: list[Call] = field(default_factory=list)
+    cells: list["CodeCell"] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """The form in state.json."""

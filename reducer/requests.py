@@ -1,5 +1,7 @@
 """Places what a request showed to the model: a whole conversation, or what continues another."""
 
+from dataclasses import replace
+
 from tracing.bundle_reader import RawEvent
 
 from .chain import find_parent, known_to_codex
@@ -18,7 +20,10 @@ def place_request(
     """The items of a request in their order, those that it only points to included."""
     contents = _input_of(fold, request)
     sighting = Sighting(
-        thread=thread, codex_turn_id=call.codex_turn_id, at_unix_ms=event.wall_time_unix_ms
+        thread=thread,
+        codex_turn_id=call.codex_turn_id,
+        at_unix_ms=event.wall_time_unix_ms,
+        raw_payload_id=request.raw_payload_id,
     )
     previous_response_id = text_of(request.value, "previous_response_id")
     if previous_response_id is not None:
@@ -52,13 +57,12 @@ def _place_continuation(
         case Payload() as prewarm:
             known = _prewarmed(fold, sighting, prewarm)
             call.proxy["continues_prewarm"] = previous_response_id
+            call.prewarm = prewarm.raw_payload_id
             is_codex_like = False
         case Call() as parent:
             known = parent.items
-            call.proxy["continues"] = {
-                "call": parent.inference_call_id,
-                "by": "previous_response_id",
-            }
+            call.parent = parent
+            fold.facts.note_parent(call.inference_call_id, parent.inference_call_id)
             is_codex_like = known_to_codex(thread, parent, previous_response_id)
     # Codex compares by position alone, whatever stands before it.
     is_known_prefix = is_codex_like or thread.snapshot[: len(known)] == known
@@ -69,7 +73,8 @@ def _place_continuation(
 def _prewarmed(fold: Fold, sighting: Sighting, prewarm: Payload) -> list[Item]:
     output = list_of(prewarm.value, "output") or []
     contents = _input_of(fold, prewarm) + read_items(fold, output, prewarm.raw_payload_id)
-    return place_snapshot(fold, sighting, contents, sighting.thread.snapshot)
+    shown_by = replace(sighting, raw_payload_id=prewarm.raw_payload_id)
+    return place_snapshot(fold, shown_by, contents, sighting.thread.snapshot)
 
 
 def _input_of(fold: Fold, request: Payload) -> list[ModelItem]:

@@ -1,10 +1,13 @@
 """Folds the events that are of no thread's course: the rollout's own, notices, acceptances."""
 
-from tracing.bundle_reader import PayloadRef, RawEvent
+from tracing.bundle_reader import RawEvent
 
+from .conversation import Sighting, place_received
 from .diagnostics import Code
 from .fields import text_of
 from .fold import ROLLOUT_STATUSES, Fold
+from .records import Thread
+from .requests import read_items
 
 PREWARM_NOTICE = "tailrace.prewarm"
 
@@ -37,6 +40,26 @@ def fold_history_item_accepted(fold: Fold, event: RawEvent) -> None:
         fold.odd(Code.UNKNOWN_THREAD, f"thread {event.thread_id} never started")
     elif item_id is not None:
         fold.accepted.setdefault((event.thread_id, item_id), event)
+        _place_message(fold, event, fold.threads[event.thread_id], item_id)
+
+
+def _place_message(fold: Fold, event: RawEvent, thread: Thread, item_id: str) -> None:
+    """Place the message of another agent that an acceptance brings."""
+    payload = fold.optional_payload(event, "agent_message_payload")
+    if payload is None:
+        return
+    contents = read_items(fold, [payload.value], payload.raw_payload_id)
+    ids = [content.responses_item_id for content in contents if content.agent_message is not None]
+    if ids != [item_id]:
+        fold.odd(Code.ODD_ITEM, f"{payload.raw_payload_id}: it is not the message {item_id}")
+        return
+    sighting = Sighting(
+        thread=thread,
+        codex_turn_id=event.codex_turn_id,
+        at_unix_ms=event.wall_time_unix_ms,
+        raw_payload_id=payload.raw_payload_id,
+    )
+    place_received(fold, sighting, contents[0])
 
 
 def fold_observed(fold: Fold, event: RawEvent) -> None:
@@ -47,12 +70,3 @@ def fold_observed(fold: Fold, event: RawEvent) -> None:
     response_id = text_of(payload.value, "response_id")
     if response_id is not None:
         fold.prewarms[response_id] = payload
-
-
-def fold_unsupported(fold: Fold, event: RawEvent) -> None:
-    """Keep the payloads of an event that Codex folds and we do not."""
-    fold.odd(Code.UNSUPPORTED_EVENT, f"{event.type} is not folded")
-    for value in event.payload.values():
-        ref = PayloadRef.parse(value)
-        if ref is not None:
-            fold.read(ref)

@@ -3,6 +3,7 @@
 from tracing.bundle_reader import RawEvent
 
 from .diagnostics import Code
+from .edge_records import spawn_edge_id
 from .fields import text_of
 from .fold import EXECUTION_STATUSES, ROLLOUT_STATUSES, Fold, Payload
 from .records import Execution, Thread, Turn
@@ -16,6 +17,10 @@ _STATUS_OF_CALLS = {
     "aborted": "aborted",
 }
 """How the calls end that still run when their turn ends: nobody waits for them any more."""
+
+
+_STATUS_OF_CELLS = {"failed": "failed", "cancelled": "terminated", "aborted": "terminated"}
+"""How the code cells end that still run when their turn ends."""
 
 
 def fold_thread_started(fold: Fold, event: RawEvent) -> None:
@@ -76,7 +81,7 @@ def fold_turn_started(fold: Fold, event: RawEvent) -> None:
 
 
 def fold_turn_ended(fold: Fold, event: RawEvent) -> None:
-    """End a turn, and with it the calls that still run in it."""
+    """End a turn, and with it the calls and code cells that still run in it."""
     turn_id = fold.text(event, "codex_turn_id")
     status = fold.status_of(event, EXECUTION_STATUSES)
     if turn_id is None or status is None:
@@ -88,6 +93,7 @@ def fold_turn_ended(fold: Fold, event: RawEvent) -> None:
     if event.thread_id is not None and event.thread_id != turn.thread_id:
         fold.odd(Code.THREAD_MISMATCH, f"turn {turn_id} belongs to thread {turn.thread_id}")
     turn.execution.end(at_unix_ms=event.wall_time_unix_ms, seq=event.seq, status=status)
+    _end_cells(event, turn, status)
     status_of_calls = _STATUS_OF_CALLS.get(status)
     if status_of_calls is None:
         return
@@ -95,6 +101,21 @@ def fold_turn_ended(fold: Fold, event: RawEvent) -> None:
         if call.execution.is_running:
             call.execution.end(
                 at_unix_ms=event.wall_time_unix_ms, seq=event.seq, status=status_of_calls
+            )
+
+
+def _end_cells(event: RawEvent, turn: Turn, status: str) -> None:
+    """A cell outlives a turn that was completed; nobody waits for one of a turn that broke off."""
+    status_of_cells = _STATUS_OF_CELLS.get(status)
+    if status_of_cells is None:
+        return
+    for cell in turn.cells:
+        if cell.execution.is_running:
+            cell.end(
+                at_unix_ms=event.wall_time_unix_ms,
+                seq=event.seq,
+                status=status_of_cells,
+                payload_id=None,
             )
 
 
@@ -169,7 +190,7 @@ def _origin(
     return {
         "type": "spawned",
         "parent_thread_id": parent,
-        "spawn_edge_id": f"edge:spawn:{parent}:{thread_id}",
+        "spawn_edge_id": spawn_edge_id(parent, thread_id),
         "task_name": spawn.get("task_name", facts.get("task_name", path_names[-1])),
         "agent_role": spawn.get("agent_role", facts.get("agent_role", "")),
     }

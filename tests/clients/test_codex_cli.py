@@ -116,7 +116,6 @@ def test_codexs_bundle_reduces_as_codex_reduces_it(
     assert_reduces_as_codex_reduces([codex.bundle()], tmp_path)
 
 
-@pytest.mark.xfail(reason="the reducer does not fold tool events yet", strict=True)
 def test_codexs_bundle_of_a_tool_loop_reduces_as_codex_reduces_it(
     upstream: ScriptedUpstream, proxy: RunningProxy, codex: CodexRun, tmp_path: Path
 ) -> None:

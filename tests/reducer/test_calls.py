@@ -237,14 +237,3 @@ def test_diagnostics_name_the_event(bundle: BundleBuilder) -> None:
     state = state_of(bundle.write())
     message = "call nobody ended but never started"
     assert state["diagnostics"] == [{"seq": 4, "code": "unknown_call", "message": message}]
-
-
-def test_tool_events_are_kept_and_told(bundle: BundleBuilder) -> None:
-    """An event that Codex folds and we do not is a diagnostic; its payloads stay known."""
-    ref = bundle.payload("tool_invocation", {"arguments": "{}"})
-    bundle.event("tool_call_started", tool_call_id="k", invocation_payload=ref)
-    state = state_of(bundle.write())
-    assert codes_of(state) == ["unsupported_event"]
-    assert state["raw_payloads"] == {"raw_payload:1": ref}
-    for family in ("code_cells", "tool_calls", "terminal_sessions", "terminal_operations"):
-        assert state[family] == {}

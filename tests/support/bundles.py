@@ -12,17 +12,26 @@ STARTED_AT_UNIX_MS = 1_700_000_000_000
 class BundleBuilder:
     """A bundle in the making: each call adds one event (and its payloads), `write` puts it on disk.
 
-    Times go up by 10 ms an event. Ids are the caller's, so that a test can name them.
+    Times go up by 10 ms an event, and by what a test adds to `later_ms`. Ids are the caller's, so
+    that a test can name them.
     """
 
-    def __init__(self, path: Path, *, root_thread: str = "root", begun: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        root_thread: str = "root",
+        begun: bool = True,
+        trace_id: str = "trace-1",
+    ) -> None:
         self.path = path
         self.root_thread = root_thread
+        self.later_ms = 0
         self.lines: list[bytes] = []
         self.files: dict[str, bytes] = {}
         self.manifest: Json = {
             "schema_version": 2,
-            "trace_id": "trace-1",
+            "trace_id": trace_id,
             "rollout_id": "rollout-1",
             "root_thread_id": root_thread,
             "started_at_unix_ms": STARTED_AT_UNIX_MS,
@@ -34,7 +43,7 @@ class BundleBuilder:
         self._turn_threads: dict[str, str] = {}
         self._call_turns: dict[str, str] = {}
         if begun:
-            self.event("rollout_started", trace_id="trace-1", root_thread_id=root_thread)
+            self.event("rollout_started", trace_id=trace_id, root_thread_id=root_thread)
             self.thread(root_thread)
 
     def payload(self, kind: str, value: object) -> Json:
@@ -61,7 +70,7 @@ class BundleBuilder:
         line: Json = {
             "schema_version": self.manifest["schema_version"],
             "seq": seq,
-            "wall_time_unix_ms": STARTED_AT_UNIX_MS + 10 * seq,
+            "wall_time_unix_ms": STARTED_AT_UNIX_MS + 10 * seq + self.later_ms,
             "rollout_id": "rollout-1",
             "thread_id": thread,
             "codex_turn_id": turn,

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,18 @@ def require_codex() -> Path:
     pytest.skip(reason)
 
 
+@cache
+def native_codex(codex: Path) -> Path:
+    """The program that npm's `codex` starts, which spares Node's start; else `codex` itself."""
+    package = codex.resolve().parent.parent
+    found = sorted(package.parent.glob(f"{package.name}-*/vendor/*/bin/codex"))
+    return found[0] if len(found) == 1 else codex
+
+
 def codex_reduces(codex: Path, bundle: Path, output: Path) -> dict[str, object] | str:
     """What `codex debug trace-reduce` makes of a bundle: the state, or why it refuses."""
     done = subprocess.run(
-        [codex, "debug", "trace-reduce", bundle, "-o", output],
+        [native_codex(codex), "debug", "trace-reduce", bundle, "-o", output],
         capture_output=True,
         text=True,
         timeout=REDUCE_TIMEOUT_S,

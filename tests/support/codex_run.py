@@ -18,7 +18,7 @@ enabled = false
 
 CUSTOM_PROVIDER = """\
 [model_providers.scripted]
-name = "scripted"
+name = "{name}"
 base_url = "{base_url}"
 wire_api = "responses"
 env_key = "SCRIPTED_KEY"
@@ -39,35 +39,48 @@ class CodexRun:
         for made in (self.trace_root, self._home, self._work):
             made.mkdir()
 
-    def use_custom_provider(self, base_url: str, *, websockets: bool = False) -> None:
-        """A provider of the user's own, which Codex calls over HTTP unless told otherwise."""
+    def use_custom_provider(
+        self,
+        base_url: str,
+        *,
+        websockets: bool = False,
+        name: str = "scripted",
+        settings: str = "",
+        tables: str = "",
+    ) -> None:
+        """A provider of the user's own, which Codex calls over HTTP unless told otherwise.
+
+        `settings` and `tables` are more lines of its config.toml, for its head and for its end.
+        """
         provider = CUSTOM_PROVIDER.format(
-            base_url=base_url, supports_websockets=str(websockets).lower()
+            base_url=base_url, supports_websockets=str(websockets).lower(), name=name
         )
-        self._configure('model_provider = "scripted"\n' + COMMON + provider)
+        head = f'model_provider = "scripted"\n{settings}\n'
+        self._configure(head + COMMON + provider + tables)
 
     def use_openai_base_url(self, base_url: str) -> None:
         """The built-in provider at another URL, which Codex tries by WebSocket first."""
         self._configure(f'openai_base_url = "{base_url}"\n' + COMMON)
 
-    def execute(self, prompt: str) -> subprocess.CompletedProcess[str]:
-        """`codex exec PROMPT` to its end."""
-        process = self.start(prompt)
+    def execute(self, prompt: str, *, resume: bool = False) -> subprocess.CompletedProcess[str]:
+        """`codex exec PROMPT` to its end, going on with the last session if asked to."""
+        process = self.start(prompt, resume=resume)
         try:
             stdout, stderr = process.communicate(timeout=RUN_TIMEOUT_S)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(self, prompt: str) -> subprocess.Popen[str]:
+    def start(self, prompt: str, *, resume: bool = False) -> subprocess.Popen[str]:
         """`codex exec PROMPT`, to be ended and waited for by the caller."""
         command: list[str | Path] = [
             self._codex,
             "exec",
-            "--skip-git-repo-check",
-            "--dangerously-bypass-approvals-and-sandbox",
             "-C",
             self._work,
+            *(("resume", "--last") if resume else ()),
+            "--skip-git-repo-check",
+            "--dangerously-bypass-approvals-and-sandbox",
             prompt,
         ]
         return subprocess.Popen(
@@ -81,8 +94,12 @@ class CodexRun:
 
     def bundle(self) -> Path:
         """The one bundle that Codex wrote."""
-        (bundle,) = self.trace_root.iterdir()
+        (bundle,) = self.bundles()
         return bundle
+
+    def bundles(self) -> list[Path]:
+        """The bundles that Codex wrote, one a run."""
+        return list(self.trace_root.iterdir())
 
     def _configure(self, toml: str) -> None:
         (self._home / "config.toml").write_text(toml)

@@ -12,6 +12,7 @@ from .raw_http import Exchange, exchange, request_bytes
 from .running_proxy import RunningProxy
 from .script import RawHeaders, Reply, Step
 from .scripted_upstream import ScriptedUpstream
+from .serve_process import ServeProcess
 
 HOP_BY_HOP = frozenset(
     {
@@ -111,7 +112,7 @@ def call(headers: RawHeaders = (), body: bytes = CALL, path: str = "/v1/response
 
 def assert_same_answer(
     upstream: ScriptedUpstream,
-    proxy: RunningProxy,
+    proxy: RunningProxy | ServeProcess,
     script: Reply | Sequence[Step],
     request: bytes | None = None,
 ) -> Seen:
