@@ -1,13 +1,12 @@
-"""nginx as a WebSocket tunnel: the floor that others are measured from."""
+"""nginx as a reverse proxy and WebSocket tunnel: the floor that others are measured from."""
 
 import os
 import shutil
-import socket
 import subprocess
-import time
+from collections.abc import Collection
 from pathlib import Path
 
-from .process import Process
+from .process import Process, free_port, wait_until_it_listens
 
 SBIN = "/usr/sbin"  # where Debian has it, though not on every PATH
 
@@ -17,21 +16,31 @@ worker_processes 1;
 pid {work_dir}/nginx.pid;
 error_log stderr warn;
 {user}
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 16384;
+events {{ worker_connections 16384; }}
 http {{
   access_log off;
+  keepalive_requests 1000000;
+  client_max_body_size 0;
   client_body_temp_path {work_dir}/nginx_body;
   proxy_temp_path {work_dir}/nginx_proxy;
   fastcgi_temp_path {work_dir}/nginx_fastcgi;
   uwsgi_temp_path {work_dir}/nginx_uwsgi;
   scgi_temp_path {work_dir}/nginx_scgi;
+  map $http_upgrade $connection_field {{ default "upgrade"; "" ""; }}
+  upstream scripted {{
+    server 127.0.0.1:{upstream_port};
+    keepalive 256;
+    keepalive_requests 1000000;
+  }}
   server {{
     listen 127.0.0.1:{port};
     location / {{
-      proxy_pass http://127.0.0.1:{upstream_port};
+      proxy_pass http://scripted;
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
+      proxy_set_header Connection $connection_field;
+      proxy_set_header Host $http_host;
       proxy_buffering off;
       proxy_read_timeout 1h;
     }}
@@ -51,9 +60,11 @@ def nginx_version(binary: str) -> str:
     return told.strip().rpartition("/")[2]
 
 
-def start_nginx(binary: str, upstream_port: int, work_dir: Path) -> tuple[Process, int]:
+def start_nginx(
+    binary: str, upstream_port: int, work_dir: Path, cores: Collection[int] | None = None
+) -> tuple[Process, int]:
     """Start it on a free port, with one worker as we have one."""
-    port = _free_port()
+    port = free_port()
     config = work_dir / "nginx.conf"
     config.write_text(
         CONFIG.format(
@@ -64,17 +75,6 @@ def start_nginx(binary: str, upstream_port: int, work_dir: Path) -> tuple[Proces
         )
     )
     command = [binary, "-c", str(config), "-p", str(work_dir), "-e", "stderr"]
-    process = Process.start(command, work_dir, "nginx")
-    while process.popen.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process, port
-        time.sleep(0.01)
-    process.read_line()  # which says why it ended
-    raise AssertionError("unreachable: a process that ended has no line")
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    process = Process.start(command, work_dir, "nginx", cores=cores)
+    wait_until_it_listens(process, port)
+    return process, port

@@ -10,17 +10,43 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import orjson
 
 from .evidence import evidence_faults
-from .figures import Round, Run, percentile
+from .figures import Delays, Round, Run, us_per_event
 from .frames_work import Seen, Work
-from .nginx import find_nginx, nginx_version, start_nginx
+from .nginx import find_nginx, start_nginx
 from .process import Process
-from .report import goal, machine, run_line, table, tell, versions
+from .report import (
+    DIRECT,
+    NGINX,
+    cost,
+    delays,
+    goals,
+    ratio,
+    ratio_goal,
+    run_line,
+    shares_of_ends,
+    table,
+    tell,
+)
 
-OURS, BARE, NGINX, DIRECT = "tailrace", "bare", "nginx", "none"
+OURS, BARE = "tailrace", "bare"
+DELTAS = 204
+PACE = 0.05
+
+GOAL = 1.2
+"""CPU per frame of ours as a multiple of the bare relay's, at most."""
+
+COLUMNS = [
+    *cost("a frame", us_per_event),
+    ratio(BARE, us_per_event),
+    ratio(NGINX, us_per_event),
+    *delays("delta", lambda run: run.deltas),
+    shares_of_ends(),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +56,16 @@ class Plan:
     rounds: int = 5
     sockets: int = 100
     responses: int = 1
-    deltas: int = 204
-    pace: float = 0.05
+    deltas: int = DELTAS
+    pace: float = PACE
     settle: float = 1.0  # seconds after the last frame, so that what is written late counts
     nginx: bool = True
+
+    @classmethod
+    def lasting(cls, seconds: float | None, rounds: int, *, nginx: bool) -> Self:
+        """Plan runs of so many seconds; of some ten if that is None."""
+        deltas = DELTAS if seconds is None else max(1, round(seconds / PACE))
+        return cls(rounds=rounds, deltas=deltas, nginx=nginx)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,16 +104,15 @@ class Bench:
             after = [each.cpu_seconds() if each else 0.0 for each in processes]
         cpu = [end - start for start, end in zip(before, after, strict=True)]
         self._check(relay, work, seen)
-        delays = sorted(delay / 1e6 for delay in seen.delays) or [0.0]
         return Run(
             relay=relay,
-            frames=seen.frames or 1,
+            calls=seen.whole_responses,
+            events=seen.frames,
             wall=seen.wall,
             relay_cpu=cpu[0],
             upstream_cpu=cpu[1],
             load_cpu=cpu[2],
-            delay_p50=percentile(delays, 0.5),
-            delay_p99=percentile(delays, 0.99),
+            deltas=Delays.of(seen.delays),
         )
 
     def _check(self, relay: str, work: Work, seen: Seen) -> None:
@@ -142,8 +173,8 @@ def run(plan: Plan) -> tuple[str, list[str]]:
         # Ours has ended, so its bundle is whole.
         evidence = evidence_faults(Path(name) / "traces", bench.frames_of, bench.payload_bytes)
     report = [
-        f"{machine()}; {versions(nginx_version(nginx) if nginx else None)}",
-        table(rounds, bare=BARE, nginx=NGINX, direct=DIRECT),
-        goal(rounds, ours=OURS, bare=BARE),
+        f"### websocket: {plan.sockets} sockets, a frame each {plan.pace * 1000:.0f} ms",
+        table(rounds, COLUMNS),
+        goals(rounds, [ratio_goal(OURS, BARE, GOAL, us_per_event)]),
     ]
     return "\n\n".join(report), bench.faults + evidence
