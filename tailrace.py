@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -62,15 +63,21 @@ _upstream = click.option(
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:8787]")
 @_upstream
 @_trace_dir
+@click.option("--workers", metavar="N", help="Processes that share the port.  [default: 1]")
 def serve(config: Path | None, **flags: str | None) -> None:
     """Run the proxy until SIGTERM or Ctrl-C."""
     settings = _settings(flags, config)
+    from proxy.listening import CannotServeError
     from proxy.logs import configure_logs
-    from proxy.serve import CannotServeError
     from proxy.serve import serve as serve_until_stopped
+    from proxy.serve_workers import serve_with_workers
 
-    configure_logs(settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty())
     try:
+        if settings.workers > 1:
+            if not serve_with_workers(settings, sys.stdout):
+                _fail(EXIT_DAMAGE, ["a worker did not end well; the log tells which"])
+            return
+        configure_logs(settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty())
         serve_until_stopped(settings, sys.stdout)
     except CannotServeError as error:
         _fail(EXIT_DAMAGE, [str(error)])
@@ -118,8 +125,8 @@ def demo(trace_dir: Path) -> None:
     The real openai SDK makes the calls; upstream is scripted.
     """
     from proxy.demo import DemoError, run_demo
+    from proxy.listening import CannotServeError
     from proxy.logs import configure_logs
-    from proxy.serve import CannotServeError
 
     configure_logs("warning", stream=sys.stderr, is_terminal=sys.stderr.isatty())
     try:
@@ -155,17 +162,17 @@ def _command() -> str:
 )
 def reduce(bundle: Path, output: str | None) -> None:
     """Replay BUNDLE and write the state that it adds up to."""
-    from reducer import NotABundle, reduce_bundle, state_bytes
+    from reducer import NotABundle, state_stream
     from tracing.events import STATE_NAME
 
     try:
-        state = state_bytes(reduce_bundle(bundle))
+        state = state_stream(bundle)
     except NotABundle as error:
         _fail(EXIT_DAMAGE, [str(error)])
     except OSError as error:
         _fail(EXIT_DAMAGE, [f"{bundle}: cannot be read: {error.strerror}"])
     if output == "-":
-        click.echo(state, nl=False)
+        _print_json(state)
         return
     path = bundle / STATE_NAME if output is None else Path(output)
     try:
@@ -177,16 +184,112 @@ def reduce(bundle: Path, output: str | None) -> None:
 @main.command()
 @_config
 @_trace_dir
+@click.option(
+    "--format",
+    type=click.Choice(["codex"]),
+    required=True,
+    expose_value=False,  # there is one so far
+    help="What to write.",
+)
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), required=True, metavar="PATH", help="Where to."
+)
+@click.argument("selector", metavar="SELECTOR|BUNDLE")
+def export(selector: str, *, output: Path, config: Path | None, **flags: str | None) -> None:
+    """Write a call, a thread or a bundle for another tool to read.
+
+    SELECTOR is the id of a call, response, request or thread, its beginning or its end, or `last`;
+    BUNDLE is a directory. `codex` makes a bundle that `codex debug trace-reduce` reads.
+    """
+    settings = _settings(flags, config)
+    from reducer import NotABundle
+    from reducer.export_codex import Selection, export_codex
+    from viewer.export import AlreadyThere, write_bundle
+    from viewer.selector import NoSuchSelection, entries_under, select
+
+    bundle, selection = Path(selector), Selection()
+    try:
+        if not bundle.is_dir():
+            found = select(selector, entries_under(settings.trace_dir))
+            bundle = found.bundle
+            is_thread = found.call_id is None
+            thread_id = found.thread_id if is_thread else None
+            selection = Selection(thread_id=thread_id, call_id=found.call_id)
+        write_bundle(output, export_codex(bundle, selection))
+    except NoSuchSelection as error:
+        _fail(EXIT_DAMAGE, [f"{error} (looked in {settings.trace_dir})"])
+    except (NotABundle, AlreadyThere) as error:
+        _fail(EXIT_DAMAGE, [str(error)])
+    except OSError as error:
+        _fail(EXIT_DAMAGE, [f"{bundle} cannot be written as {output}: {error.strerror}"])
+
+
+@main.command()
+@click.argument(
+    "bundles", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="BUNDLE..."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each finding.")
+def verify(bundles: Sequence[Path], *, as_json: bool) -> None:
+    """Check each BUNDLE; a live one as far as it is written.
+
+    Whatever is damaged is told with its file and the event's seq, on stdout. The exit code is 1
+    where anything is.
+    """
+    from tracing.verify import verify as check
+    from tracing.verify_report import json_lines, text_lines
+
+    is_whole = True
+    for bundle in bundles:
+        verdict = check(bundle)
+        is_whole = is_whole and verdict.is_whole
+        if as_json:
+            _print_json(f"{line}\n".encode() for line in json_lines(verdict))
+            continue
+        for line in text_lines(verdict):
+            click.echo(line)
+    sys.exit(0 if is_whole else EXIT_DAMAGE)
+
+
+@main.command()
+@_config
+@_trace_dir
 def recover(config: Path | None, **flags: str | None) -> None:
     """Seal the bundles that a crash left open."""
     settings = _settings(flags, config)
     from tracing.recovery import recover as seal_dead_bundles
+    from tracing.visible_text import visible
 
     for sealed in seal_dead_bundles(settings.trace_dir):
         calls = "1 call" if sealed.calls_aborted == 1 else f"{sealed.calls_aborted} calls"
-        click.echo(
-            f"{sealed.bundle}: sealed, {calls} aborted, {sealed.torn_bytes} torn bytes set aside"
-        )
+        bundle = visible(str(sealed.bundle))
+        click.echo(f"{bundle}: sealed, {calls} aborted, {sealed.torn_bytes} torn bytes set aside")
+
+
+@main.command()
+@_config
+@_trace_dir
+@click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
+def prune(config: Path | None, *, dry_run: bool, **flags: str | None) -> None:
+    """Remove the bundles that are over the limits kept_bytes_max and kept_age_max.
+
+    Those that were written longest ago go first. A bundle in use stays, and so does everything that
+    is no bundle of tailrace. `tailrace serve` does the same every minute.
+    """
+    settings = _settings(flags, config)
+    from tracing.retention import Limits, Retention, RetentionBusy
+    from tracing.retention_report import text_lines
+
+    limits = Limits(bytes_max=settings.kept_bytes_max, age_max=settings.kept_age_max)
+    try:
+        outcome = Retention(settings.trace_dir, limits).apply(time.time(), dry_run=dry_run)
+    except RetentionBusy as error:
+        _fail(EXIT_DAMAGE, [str(error)])
+    except OSError as error:
+        _fail(EXIT_DAMAGE, [f"{settings.trace_dir}: cannot be read: {error.strerror}"])
+    for line in text_lines(outcome, dry_run=dry_run):
+        click.echo(line)
+    if outcome.failed:
+        _fail(EXIT_DAMAGE, [f"{p}: cannot be removed: {e.strerror}" for p, e in outcome.failed])
 
 
 def _settings(
@@ -212,21 +315,31 @@ def _print_calls(bundles: Iterable[Path], *, stderr: bool) -> None:
     print_summary(call_summaries(bundles), Console(stderr=stderr))
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a file that others see whole or not at all, readable by its owner only."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(chunks)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
+def _print_json(chunks: Iterable[bytes]) -> None:
+    """Print JSON; on a terminal with escapes, which mean the same, for what could steer it."""
+    from tracing.visible_text import visible_json
+
+    stdout = sys.stdout.buffer
+    stdout.writelines(visible_json(chunks) if stdout.isatty() else chunks)
+
+
 def _fail(exit_code: int, problems: Iterable[str]) -> NoReturn:
+    from tracing.visible_text import visible
+
     for problem in problems:
-        click.echo(f"tailrace: {problem}", err=True)
+        click.echo(f"tailrace: {visible(problem)}", err=True)
     sys.exit(exit_code)
 
 

@@ -18,6 +18,7 @@ class Appender:
         self.path = path
         self._fd = os.open(path, flags, 0o600)
         self._written = os.lseek(self._fd, 0, os.SEEK_END)
+        self._synced = self._written
         self._buffers: list[bytes] = []
         self._buffered = 0
 
@@ -41,6 +42,12 @@ class Appender:
             self._written += done
             self._buffered -= done
             self._buffers[: len(batch)] = _rest(batch, done)
+
+    def sync(self) -> None:
+        """Wait until what was written would survive a loss of power. Raises OSError."""
+        if self._synced != self._written:
+            os.fdatasync(self._fd)
+            self._synced = self._written
 
     def read(self, offset: int, size: int) -> bytes:
         """Read what was written before. Raises OSError."""

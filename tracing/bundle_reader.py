@@ -3,7 +3,9 @@
 It says what is damaged and reads on; it does not know what the events mean.
 """
 
+import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +27,7 @@ class NotABundle(Exception):
 class RawEvent:
     """One line of the event log. `line_number` counts from 1.
 
-    `is_strict` is False where a strict JSON parser refuses the line and we took it all the same.
+    `is_strict` is False where Codex's parser refuses the line and we took it all the same.
     """
 
     line_number: int
@@ -101,14 +103,27 @@ class DamagedPayload:
 
 
 class BundleReader:
-    """One bundle on disk. Raises NotABundle where the directory is none."""
+    """One bundle on disk. Raises NotABundle where the directory is none.
 
-    def __init__(self, path: Path) -> None:
+    An event log alone tells most of what happened: with `needs_manifest=False` a manifest that is
+    missing or damaged is empty, and `manifest_fault` says what is wrong with it.
+    """
+
+    def __init__(self, path: Path, *, needs_manifest: bool = True) -> None:
         self.path = path
-        self.manifest = _read_manifest(path)
+        self.manifest: dict[str, object] = {}
+        self.manifest_fault: str | None = None
+        try:
+            self.manifest = _read_manifest(path)
+        except NotABundle as error:
+            if needs_manifest:
+                raise
+            self.manifest_fault = str(error).removeprefix(f"{path}: ")
         if not (path / EVENT_LOG_NAME).is_file():
             raise NotABundle(f"{path}: no {EVENT_LOG_NAME}")
         self._root = path.resolve()
+        self._plain_directories: set[str] = set()
+        """Directories of the bundle that are reached without a link."""
 
     def events(self) -> Iterator[RawEvent | DamagedLine | TornTail]:
         """The event log in file order, blank lines left out. Raises OSError."""
@@ -123,6 +138,9 @@ class BundleReader:
         """The bytes of a payload. A path that leaves the bundle is not followed."""
         if not _stays_inside(ref.path):
             return DamagedPayload(ref=ref, fault=PayloadFault.OUTSIDE)
+        data = self._regular_file(ref.path)
+        if data is not None:
+            return data
         try:
             place = (self._root / ref.path).resolve()
             if not place.is_relative_to(self._root):
@@ -136,6 +154,31 @@ class BundleReader:
         except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of symlinks
             return DamagedPayload(ref=ref, fault=PayloadFault.UNREADABLE)
 
+    def _regular_file(self, path: str) -> bytes | None:
+        """The bytes of a file right in a directory of ours; None where there is more to it.
+
+        Nearly every payload is such a file, and no link on the way to it need be looked for.
+        """
+        directory, _, name = path.rpartition("/")
+        if directory not in self._plain_directories:
+            place = self._root / directory
+            if place.resolve() != place:
+                return None
+            self._plain_directories.add(directory)
+        # Without waiting: what was named may be a FIFO.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(f"{self._root}/{directory}/{name}", flags)
+        except (OSError, ValueError):
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
+
     def payload(self, ref: PayloadRef) -> object | DamagedPayload:
         """A payload, parsed leniently: what any reader of JSON takes is taken."""
         data = self.payload_bytes(ref)
@@ -148,8 +191,11 @@ class BundleReader:
 
 
 def _read_manifest(path: Path) -> dict[str, object]:
+    file = path / MANIFEST_NAME
+    if file.exists() and not file.is_file():
+        raise NotABundle(f"{path}: {MANIFEST_NAME} is no file")
     try:
-        manifest, _ = _loads((path / MANIFEST_NAME).read_bytes())
+        manifest, _ = _loads(file.read_bytes())
     except OSError as error:
         raise NotABundle(f"{path}: no {MANIFEST_NAME} ({os.strerror(error.errno or 0)})") from None
     except NotStrictJson:
@@ -179,10 +225,26 @@ def _read_line(line: bytes, *, line_number: int, offset: int) -> RawEvent | Dama
 
 def _loads(line: bytes) -> tuple[object, bool]:
     try:
-        return loads_strict(line), True
+        value = loads_strict(line)
+        return value, not _names_a_key_twice(line, value)
     except NotStrictJson:
         # What a lenient parser lets through must not reach what we write ourselves.
         return loads_strict(dumps(loads_lenient(line))), False
+
+
+def _names_a_key_twice(line: bytes, value: object) -> bool:
+    """Whether an object has two members of one name: Codex refuses such an event."""
+    # Written without spaces, a line is as long as what it says, unless it says something twice.
+    if len(line.rstrip()) == len(dumps(value)):
+        return False
+    found = False
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        nonlocal found
+        found = found or len({name for name, _ in pairs}) < len(pairs)
+
+    json.loads(line, object_pairs_hook=check)
+    return found
 
 
 def _event(value: object, *, line_number: int, is_strict: bool) -> RawEvent | str:

@@ -7,8 +7,9 @@ again: nothing is written twice and no sequence number is skipped.
 import fcntl
 import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,8 +43,12 @@ class BundleWriter:
         root_thread_id: str,
         started_unix_ms: int,
         producer: JsonObject,
+        survives_power_loss: bool = False,
     ) -> None:
-        """Make the bundle's directory and files. Raises OSError, and leaves no bundle then."""
+        """Make the bundle's directory and files. Raises OSError, and leaves no bundle then.
+
+        With ``survives_power_loss`` a flush returns when all is on the medium itself.
+        """
         self.path = trace_dir / f"trace-{trace_id}"
         # As text: a path object for each payload costs as much as its file.
         self._payloads_dir = str(self.path / PAYLOADS_NAME)
@@ -51,6 +56,9 @@ class BundleWriter:
         self._sequence = 0
         self._payloads = 0
         self._payload_bytes = 0
+        self._survives_power_loss = survives_power_loss
+        self._unsynced: dict[str | Path, None] = {}
+        """Files and directories that were changed since the last flush, in that order."""
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "trace_id": str(trace_id),
@@ -61,8 +69,9 @@ class BundleWriter:
             "payloads_dir": PAYLOADS_NAME,
             "producer": producer,
         }
+        data = strict_json.dumps(manifest)
         try:
-            self._make_files(strict_json.dumps(manifest))
+            self._make_files(data)
         except OSError:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
@@ -71,6 +80,7 @@ class BundleWriter:
                 "type": "rollout_started",
                 "trace_id": str(trace_id),
                 "root_thread_id": root_thread_id,
+                "proxy": {"manifest_crc32": zlib.crc32(data)},
             },
             at_unix_ms=started_unix_ms,
         )
@@ -85,6 +95,14 @@ class BundleWriter:
             self.capture = CaptureWriter(self.path / STREAMS_NAME)
             undo.callback(self.capture.close)
             self._lock = _write_locked(self.path / MANIFEST_NAME, manifest)
+            self._note_unsynced(
+                self.path / MANIFEST_NAME,
+                self.path / PAYLOADS_NAME,
+                self.path / STREAMS_NAME,
+                self.path,
+                self.path.parent,
+                self.path.parent.parent,  # the trace directory may be new itself
+            )
             undo.pop_all()
 
     @property
@@ -101,10 +119,12 @@ class BundleWriter:
         except FileNotFoundError:
             # Somebody deleted the directory under us.
             Path(self._payloads_dir).mkdir(mode=0o700)
+            self._note_unsynced(self.path)
             write_file(path, data)
+        self._note_unsynced(path, self._payloads_dir)
         self._payloads = number
         self._payload_bytes += len(data)
-        return payload_ref(kind, number)
+        return payload_ref(kind, number, data)
 
     def append(
         self,
@@ -120,7 +140,7 @@ class BundleWriter:
         line = self._line(payload, at_unix_ms, thread_id, turn_id)
         if mask(line, secrets) != line:
             line = self._line(mask_event(payload, secrets), at_unix_ms, thread_id, turn_id)
-        self._log.append(line + b"\n")
+        self._log.append(checksummed(line))
 
     def _line(
         self, payload: JsonObject, at_unix_ms: int, thread_id: str | None, turn_id: str | None
@@ -137,7 +157,24 @@ class BundleWriter:
     def flush(self) -> None:
         """Write what is buffered, captures first, since events cite them. Raises OSError."""
         self.capture.flush()
+        if self._survives_power_loss:
+            # In two steps: the disk is free to write in any order what is not waited for, and
+            # no event may be there without what it names.
+            self.capture.sync()
+            self._sync_files()
         self._log.flush()
+        if self._survives_power_loss:
+            self._log.sync()
+
+    def _note_unsynced(self, *paths: str | Path) -> None:
+        if self._survives_power_loss:
+            self._unsynced.update(dict.fromkeys(paths))
+
+    def _sync_files(self) -> None:
+        for path in list(self._unsynced):
+            with suppress(FileNotFoundError):  # somebody deleted it: there is nothing to wait for
+                _sync(path)
+            del self._unsynced[path]
 
     def is_deleted(self) -> bool:
         """Tell whether somebody deleted the bundle under us, or moved it. Raises OSError."""
@@ -150,12 +187,13 @@ class BundleWriter:
         os.close(self._lock)
 
 
-def payload_ref(kind: PayloadKind, number: int) -> PayloadRef:
-    """Return the reference to payload ``number``, as Codex writes it."""
+def payload_ref(kind: PayloadKind, number: int, data: bytes) -> PayloadRef:
+    """Return the reference to payload ``number``, as Codex writes it, with its checksum."""
     return {
         "raw_payload_id": f"raw_payload:{number}",
         "kind": {"type": kind},
         "path": f"{PAYLOADS_NAME}/{number}.json",
+        "proxy": {"bytes": len(data), "crc32": zlib.crc32(data)},
     }
 
 
@@ -168,7 +206,7 @@ def event_line(
     thread_id: str | None,
     turn_id: str | None,
 ) -> bytes:
-    """Return an event in its envelope, without the line end."""
+    """Return an event in its envelope; ``checksummed`` makes it a line of the log."""
     return strict_json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
@@ -180,6 +218,11 @@ def event_line(
             "payload": payload,
         }
     )
+
+
+def checksummed(event: bytes) -> bytes:
+    """Return an event as a line, whose last member is the checksum of the event without it."""
+    return b'%b,"proxy":{"crc32":%d}}\n' % (event[:-1], zlib.crc32(event))
 
 
 def write_file(path: Path | str, data: bytes) -> None:
@@ -194,6 +237,15 @@ def write_file(path: Path | str, data: bytes) -> None:
     except OSError:
         Path(path).unlink(missing_ok=True)
         raise
+    finally:
+        os.close(fd)
+
+
+def _sync(path: str | Path) -> None:
+    """Wait until a file or a directory would survive a loss of power. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -119,6 +119,10 @@ class CaptureWriter:
         """Write what is buffered. Raises OSError."""
         self._segment.flush()
 
+    def sync(self) -> None:
+        """Wait until what was written would survive a loss of power. Raises OSError."""
+        self._segment.sync()
+
     def read(self, offsets: "array[int]") -> Iterator[Piece]:
         """Read records again, in the order of ``offsets``. Raises OSError."""
         for offset in offsets:

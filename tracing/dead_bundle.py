@@ -1,9 +1,15 @@
 """Reads a bundle that nobody writes any more: what was open in it, and where it breaks off."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bundle_reader import BundleReader, RawEvent, TornTail
+from .events import EVENT_LOG_NAME
+from .strict_json import NotStrictJson, loads_strict
+
+_LAST_LINE_BYTES_MAX = 4096
+"""A clean end's last line has some two hundred bytes."""
 
 _END_OF_CALL = frozenset(
     {
@@ -26,6 +32,28 @@ class Found:
     torn: TornTail | None = None
     open_turns: dict[str, str] = field(default_factory=dict)
     open_calls: dict[str, RawEvent] = field(default_factory=dict)
+
+
+def is_plainly_ended(bundle: Path) -> bool:
+    """Whether the log ends with a whole line that is a clean end: the rest need not be read then.
+
+    Raises OSError.
+    """
+    with (bundle / EVENT_LOG_NAME).open("rb") as log:
+        size = log.seek(0, os.SEEK_END)
+        log.seek(max(size - _LAST_LINE_BYTES_MAX, 0))
+        end = log.read()
+    if not end.endswith(b"\n"):
+        return False
+    try:
+        event = loads_strict(end[:-1].rpartition(b"\n")[2])
+    except NotStrictJson:
+        return False
+    match event:
+        case {"payload": {"type": "recording_completed"}}:
+            return True
+        case _:
+            return False
 
 
 def read_dead(bundle: Path) -> Found | None:

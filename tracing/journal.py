@@ -53,6 +53,7 @@ class JournalSettings:
     capture_bytes_max: int
     bundle_bytes_max: int
     bundle_age_max: float
+    survives_power_loss: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -313,6 +314,7 @@ class Journal:
                 root_thread_id=root_thread_id,
                 started_unix_ms=at_unix_ms,
                 producer=settings.producer,
+                survives_power_loss=settings.survives_power_loss,
             )
             self._current = current = _OpenBundle(writer=writer, opened_at=self._clock())
         return current

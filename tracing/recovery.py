@@ -4,24 +4,22 @@ A bundle is dead when its lock is free and its end is missing. Only the lock tel
 be another process by now.
 """
 
-import errno
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .answer import partial_items, read_answer
 from .appender import Appender
+from .bundle_lock import bundle_lock
 from .bundle_reader import NotABundle, RawEvent
-from .bundle_writer import event_line, payload_ref, write_file
+from .bundle_writer import checksummed, event_line, payload_ref, write_file
 from .call import CallEnded, Waits
 from .capture import Kind, Piece, scan
-from .dead_bundle import Found, read_dead
+from .dead_bundle import Found, is_plainly_ended, read_dead
 from .end_record import response_payload, terminal_proxy, with_headers_of
 from .events import EVENT_LOG_NAME, MANIFEST_NAME, PAYLOADS_NAME, STREAMS_NAME, PayloadKind
 from .exchange_trace import is_stream_head
@@ -58,8 +56,12 @@ def recover(trace_dir: Path) -> list[Sealed]:
 
 def _seal_if_dead(bundle: Path) -> Sealed | None:
     try:
-        with _locked(bundle / MANIFEST_NAME) as is_ours:
-            found = read_dead(bundle) if is_ours else None
+        if _leads_elsewhere(bundle):
+            return None
+        with bundle_lock(bundle) as is_ours:
+            if not is_ours or is_plainly_ended(bundle):
+                return None
+            found = read_dead(bundle)
             if found is None or (found.is_ended and found.torn is None):
                 return None
             return _Sealing(bundle, found).run()
@@ -68,20 +70,10 @@ def _seal_if_dead(bundle: Path) -> Sealed | None:
         return None
 
 
-@contextmanager
-def _locked(manifest: Path) -> Iterator[bool]:
-    fd = os.open(manifest, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
-                raise
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
+def _leads_elsewhere(bundle: Path) -> bool:
+    """Tell whether sealing would write through a link, to what may be anybody's. We make none."""
+    names = (MANIFEST_NAME, EVENT_LOG_NAME, PAYLOADS_NAME, STREAMS_NAME)
+    return any((bundle / name).is_symlink() for name in names)
 
 
 class _Sealing:
@@ -133,8 +125,10 @@ class _Sealing:
             lines.seek(torn.offset)
             tail = lines.read()
         kept = self._bundle / f"torn-{torn.offset}.bin"
-        kept.unlink(missing_ok=True)
-        write_file(kept, tail)
+        # An earlier sealing that was cut off leaves its own torn line where it moved this one from.
+        if not kept.exists() or tail.startswith(kept.read_bytes()):
+            kept.unlink(missing_ok=True)
+            write_file(kept, tail)
         os.truncate(log, torn.offset)
         return len(tail)
 
@@ -158,7 +152,7 @@ class _Sealing:
             thread_id=thread_id,
             turn_id=turn_id,
         )
-        return line + b"\n"
+        return checksummed(line)
 
     def _abort(
         self, call_id: str, started: RawEvent, captured: CapturedPieces
@@ -204,7 +198,7 @@ class _Sealing:
         self._payloads += 1
         (self._bundle / PAYLOADS_NAME).mkdir(mode=0o700, exist_ok=True)
         write_file(self._bundle / PAYLOADS_NAME / f"{self._payloads}.json", data)
-        return payload_ref(PayloadKind.INFERENCE_RESPONSE, self._payloads)
+        return payload_ref(PayloadKind.INFERENCE_RESPONSE, self._payloads, data)
 
 
 def _last_payload_number(bundle: Path) -> int:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import stat
+import zlib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_new_bundle_whole(tmp_path: Path) -> None:
         "producer": {"name": "tailrace"},
     }
     (line,) = (writer.path / "trace.jsonl").read_bytes().splitlines()
+    manifest_crc32 = zlib.crc32((writer.path / "manifest.json").read_bytes())
+    unsummed, _, checksum = line.rpartition(b',"proxy":')
     assert json.loads(line) == {
         "schema_version": 2,
         "seq": 1,
@@ -59,8 +62,11 @@ def test_new_bundle_whole(tmp_path: Path) -> None:
             "type": "rollout_started",
             "trace_id": str(bundle_id(1)),
             "root_thread_id": "root",
+            "proxy": {"manifest_crc32": manifest_crc32},
         },
+        "proxy": {"crc32": zlib.crc32(unsummed + b"}")},
     }
+    assert checksum.startswith(b'{"crc32":')
     names = {str(path.relative_to(writer.path)) for path in writer.path.rglob("*")}
     assert names == {"manifest.json", "trace.jsonl", "payloads", "streams", "streams/1.cap"}
 
@@ -97,6 +103,7 @@ def test_payloads_are_on_disk_before_events_are_flushed(tmp_path: Path) -> None:
         "raw_payload_id": "raw_payload:1",
         "kind": {"type": "inference_response"},
         "path": "payloads/1.json",
+        "proxy": {"bytes": 7, "crc32": zlib.crc32(b'{"a":1}')},
     }
     assert (writer.path / "payloads/1.json").read_bytes() == b'{"a":1}'
     assert (writer.path / "trace.jsonl").read_bytes() == b""

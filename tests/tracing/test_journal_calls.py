@@ -1,7 +1,6 @@
 """The events and payloads of whole calls, object for object."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,8 +164,7 @@ def test_completed_call_whole(record: Recording) -> None:
     record.clock.advance(1)
     trace.ended(TransportEnd.EOF, None, Waits(upstream_ns=2_000_000, client_ns=500_000))
     bundle = only_bundle(record.close())
-    lines = [json.loads(line) for line in (bundle / "trace.jsonl").read_bytes().splitlines()]
-    assert lines == [
+    assert raw_bundle.lines(bundle) == [
         {
             "schema_version": 2,
             "seq": sequence,
