@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve check format bench wheel clean
+.PHONY: help setup demo test soak serve check format bench wheel clean
 
 help: ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ demo: $(STAMP) ## the main job on a scripted upstream: no key, no network
 test: $(STAMP) ## run all tests (ARGS="tests/tracing -x" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+soak: $(STAMP) ## half an hour of mixed traffic with faults (ARGS="--seconds 60" for less)
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 serve: $(STAMP) ## trace what goes to https://api.openai.com/v1
 	@exec $(BIN)/tailrace serve $(ARGS)
 
@@ -44,7 +47,7 @@ format: $(STAMP) ## format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure what the proxy costs, beside others (ARGS="websocket --rounds 3")
+bench: $(STAMP) ## measure what the proxy costs, beside others (ARGS="burst small --rounds 3")
 	@$(BIN)/python -m bench $(ARGS)
 
 wheel: $(STAMP) ## build dist/tailrace-*.whl

@@ -9,6 +9,7 @@ import tailrace
 from proxy.config_example import config_example
 from proxy.settings import Settings
 from proxy.settings_sources import load_settings, variable_name
+from reducer.diagnostics import Code
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,7 +33,7 @@ def test_every_number_says_its_unit() -> None:
         for name, field in Settings.model_fields.items()
         if field.annotation in (int, float)
     }
-    assert set(units.values()) == {"Bytes", "Seconds", "Connections"}
+    assert set(units.values()) == {"Bytes", "Seconds", "Connections", "Processes"}
 
 
 def test_every_command_that_the_readme_names_is_there() -> None:
@@ -42,6 +43,15 @@ def test_every_command_that_the_readme_names_is_there() -> None:
     commands = {at_line_start or in_text for at_line_start, in_text in named}
     assert commands
     assert commands <= set(tailrace.main.commands)
+
+
+def test_every_diagnostic_is_explained() -> None:
+    """The table names each code of the reducer, and none that is not there."""
+    text = (ROOT / "docs" / "bundle.md").read_text()
+    table = text.partition("## Diagnostics")[2].partition("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [code for cell in first_cells for code in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(Code)
 
 
 def test_every_variable_that_a_deployment_sets_is_a_setting() -> None:
