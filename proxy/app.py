@@ -11,7 +11,8 @@ from aiohttp import web
 
 from tracing.call import RequestHead
 from tracing.interface import Recorder
-from tracing.redaction import RawHeaders
+from tracing.json_masking import mask_text
+from tracing.redaction import RawHeaders, header_secrets
 from tracing.scope import scope_of, socket_scope_of
 from tracing.terminal import TransportEnd
 
@@ -210,7 +211,7 @@ class App:
         if not forwarding.is_traced_call:
             exchange_log.exchange_ended(
                 method=head.method,
-                path=head.path,
+                path=mask_text(head.path, header_secrets(head.headers)),
                 status=status,
                 end=forwarding.end,
                 duration_ms=round((time.monotonic_ns() - started_ns) / 1e6, 3),

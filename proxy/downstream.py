@@ -5,7 +5,7 @@ aiohttp would answer a malformed request by echoing a part of it, into the body 
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
@@ -126,11 +126,15 @@ class DownstreamServer(web.Server):
         if self._all_gone is not None and not self._alive:
             self._all_gone.set()
 
-    async def connections_closed(self) -> None:
-        """Wait until every connection has ended; one that comes meanwhile is closed at once."""
+    def connections_closed(self) -> Coroutine[Any, Any, None]:
+        """Wait until every connection has ended; from now on one that comes is closed at once."""
         self._all_gone = asyncio.Event()
-        if self._alive:
-            await self._all_gone.wait()
+        if not self._alive:
+            self._all_gone.set()
+        return self._wait_for(self._all_gone)
+
+    async def _wait_for(self, event: asyncio.Event) -> None:
+        await event.wait()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
         """End every connection, also one whose client does not take what was sent."""

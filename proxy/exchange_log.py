@@ -1,5 +1,7 @@
 """The log: one line for a call or an exchange, when it ends, and what happens to the disk."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from tracing.call import CallSummary
@@ -54,6 +56,16 @@ def disk_refused(error: OSError) -> None:
 def disk_resumed() -> None:
     """Log that it does again."""
     _log.warning("the trace is written again")
+
+
+def loss_began(what: str) -> None:
+    """Log, once, that something cannot be kept."""
+    _log.warning("content of traces is lost: the disk does not keep up, or is not there", what=what)
+
+
+def loss_told(lost: Mapping[str, int]) -> None:
+    """Log that what was lost is told in the trace now."""
+    _log.warning("what was lost is told in the trace", lost=dict(lost))
 
 
 def tracing_failed(error: Exception) -> None:

@@ -273,6 +273,8 @@ def _recorder(settings: Settings, metrics: Metrics) -> Recorder:
             call_ended=call_ended,
             disk_refused=exchange_log.disk_refused,
             disk_resumed=exchange_log.disk_resumed,
+            loss_began=exchange_log.loss_began,
+            loss_told=exchange_log.loss_told,
             failed=exchange_log.tracing_failed,
         ),
         flush_interval=settings.flush_interval,

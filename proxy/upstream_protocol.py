@@ -108,6 +108,9 @@ class UpstreamProtocol(ResponseHandler):
         if self._flow is not None:
             self.note_time()
             self._flow.feed_data(data)
+        elif self._take_head is None and self._parser is not None:
+            # aiohttp asked for a tunnel through a proxy, and reads the answer itself.
+            super().data_received(data)
         elif self._take_head is None:
             # A 408 for being idle, say: it would be taken for the next request's answer.
             self.close()
@@ -117,9 +120,12 @@ class UpstreamProtocol(ResponseHandler):
     def feed_data(
         self,
         data: tuple[RawResponseMessage, object],
-        size: int = 0,  # noqa: ARG002 - aiohttp's signature
+        size: int = 0,
     ) -> None:
         """Note a head that aiohttp parsed. Informational ones are let go (RFC 9110, 15.2)."""
+        if self._take_head is None:
+            super().feed_data(data, size)
+            return
         status = data[0].code
         if status == SWITCHING_PROTOCOLS or status not in _INFORMATIONAL:
             self._head = data[0]

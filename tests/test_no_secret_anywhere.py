@@ -105,8 +105,9 @@ def call_from_every_place(
         exchange(process.port, PLACES[place](secret).request())
     key = corpus.new()
     carrier = Placed(headers=((b"Authorization", b"Bearer " + key.encode()),))
-    upstream.enqueue(stream_reply(echo(key)))
-    exchange(process.port, carrier.request(f"/{quote(key, safe='')}/v1/responses"))
+    for path in (f"/{quote(key, safe='')}/v1/responses", f"/v1/files/{quote(key, safe='')}"):
+        upstream.enqueue(stream_reply(echo(key)))
+        exchange(process.port, carrier.request(path))
 
 
 def crash_with_an_open_call(

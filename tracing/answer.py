@@ -50,8 +50,13 @@ class Answer:
     headers: RawHeaders = ()
 
 
-def read_answer(observer: ResponseObserver | None, http_status: int | None) -> Answer:
-    """Read the answer; an observer that is None is one to which nothing came."""
+def read_answer(
+    observer: ResponseObserver | None, http_status: int | None, *, is_whole: bool
+) -> Answer:
+    """Read the answer; an observer that is None is one to which nothing came.
+
+    ``is_whole`` tells that upstream came to its end.
+    """
     if observer is None:
         return Answer()
     if http_status is None:
@@ -59,7 +64,12 @@ def read_answer(observer: ResponseObserver | None, http_status: int | None) -> A
         return _read_stream(observer)
     if http_status >= HTTPStatus.BAD_REQUEST:
         return _read_refusal(observer, http_status)
-    return _read_stream(observer) if observer.is_stream else _read_body(observer, http_status)
+    if observer.is_stream:
+        return _read_stream(observer)
+    if observer.lost_bytes and is_whole:
+        # How a call ended does not depend on what there was memory for.
+        return Answer(word=ProtocolWord.COMPLETED)
+    return _read_body(observer, http_status)
 
 
 def partial_items(pieces: Iterable[Piece], event_bytes_max: int) -> list[dict[str, Any]]:

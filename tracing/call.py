@@ -25,6 +25,11 @@ class RequestHead:
     headers: RawHeaders
     connection_id: str
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self.path) + len(self.query) + sum(len(n) + len(v) for n, v in self.headers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
@@ -51,7 +56,8 @@ class SocketCall:
 class CallStarted:
     """A request whose body has come, or will not come any further.
 
-    ``body`` is None where it was too large to keep. ``is_whole`` is False where the body broke off.
+    ``body`` is None where it was not kept, and ``lost`` says why. ``is_whole`` is False where the
+    body broke off.
     """
 
     call_id: UUID
@@ -61,6 +67,7 @@ class CallStarted:
     body_bytes: int
     kept_bytes: int
     is_whole: bool
+    lost: str | None = None
     socket: SocketCall | None = None
 
 
@@ -68,6 +75,7 @@ class CallStarted:
 class CallEnded:
     """The end of an exchange, with all that was noted of its response.
 
+    ``held_bytes`` is the memory that it takes beside its content.
     ``wire_sha256`` is set where the body came encoded: what is kept of it is decoded.
     """
 
@@ -86,6 +94,7 @@ class CallEnded:
     lost_bytes: int
     wire_sha256: str | None
     decode_error: str | None
+    held_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +110,7 @@ class ExchangeEnded:
     duration_ns: int
     bytes_up: int
     bytes_down: int
+    held_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from .open_call import OpenCall
 from .redaction import kept_headers
 from .request_ids import upstream_request_id
 from .strict_json import dumps
-from .terminal import ProtocolWord, Terminal, TerminalType, decide
+from .terminal import ProtocolWord, Terminal, TerminalType, TransportEnd, decide
 
 ReadPieces = Callable[["array[int]"], Iterator[Piece]]
 
@@ -55,7 +55,8 @@ def end_record(
     Raises OSError where the capture is needed for partial items and cannot be read.
     """
     observer = ended.observer
-    answer = read_answer(observer, ended.http_status)
+    is_whole = ended.end is TransportEnd.EOF
+    answer = read_answer(observer, ended.http_status, is_whole=is_whole)
     ended = with_headers_of(answer, ended)
     terminal = decide(answer.word, answer.text, ended.end, ended.end_text)
     request_id, _ = upstream_request_id(ended.headers)

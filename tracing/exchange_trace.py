@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
@@ -23,6 +22,8 @@ from .observer import ResponseObserver
 from .redaction import RawHeaders, kept_headers
 from .terminal import TransportEnd
 
+TOO_LARGE = "the body is larger than what is kept of one"
+NO_MEMORY = "there was no memory left for it, since the disk was slow"
 _OK = range(200, 300)
 
 
@@ -40,6 +41,9 @@ class Queue(Protocol):
 
     def reserve(self, size: int) -> bool:
         """Ask for ``size`` bytes of the memory that waits for the disk."""
+
+    def hold(self, size: int) -> None:
+        """Take ``size`` bytes of that memory for what is handed over in any case."""
 
     def count_lost(self, what: str, amount: int) -> None:
         """Count what could not be kept."""
@@ -61,6 +65,7 @@ class CallTrace:
         "_head",
         "_headers",
         "_headers_ns",
+        "_held_bytes",
         "_lost_bytes",
         "_observer",
         "_pieces",
@@ -71,7 +76,9 @@ class CallTrace:
         "_wire_hash",
     )
 
-    def __init__(self, call_id: UUID, head: RequestHead, queue: Queue) -> None:
+    def __init__(self, call_id: UUID, head: RequestHead, queue: Queue, held_bytes: int = 0) -> None:
+        """``held_bytes`` of memory are for the call's start, and as many for its end."""
+        self._held_bytes = held_bytes
         self._call_id = call_id
         self._head = head
         self._queue = queue
@@ -80,7 +87,7 @@ class CallTrace:
         self._arrived_unix_ns = time.time_ns()
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._request_lost = False
+        self._request_lost: str | None = None
         self._started = False
         self._ended = False
         self._status: int | None = None
@@ -98,11 +105,12 @@ class CallTrace:
         self._body_bytes += len(data)
         if self._request_lost or self._started:
             return
-        too_large = self._body_bytes > self._queue.request_bytes_max
-        if too_large or not self._queue.reserve(len(data)):
-            self._request_lost = True
-            return
-        self._body.append(data)
+        if self._body_bytes > self._queue.request_bytes_max:
+            self._request_lost = TOO_LARGE
+        elif not self._queue.reserve(len(data)):
+            self._request_lost = NO_MEMORY
+        else:
+            self._body.append(data)
 
     def request_ended(self) -> None:
         """The request's body came to its end."""
@@ -149,6 +157,7 @@ class CallTrace:
             self._observer.finish()
             if self._observer.lost_bytes:
                 self._queue.count_lost("response_bytes", self._observer.lost_bytes)
+        self._queue.hold(self._held_bytes)
         self._queue.put(
             CallEnded(
                 call_id=self._call_id,
@@ -166,6 +175,7 @@ class CallTrace:
                 lost_bytes=self._lost_bytes,
                 wire_sha256=self._wire_hash.hexdigest() if self._decoder else None,
                 decode_error=self._decode_error,
+                held_bytes=self._held_bytes,
             )
         )
 
@@ -175,6 +185,7 @@ class CallTrace:
         self._started = True
         if self._request_lost:
             self._queue.count_lost("request_bytes", self._body_bytes)
+        self._queue.hold(self._held_bytes)
         self._queue.put(
             CallStarted(
                 call_id=self._call_id,
@@ -182,8 +193,9 @@ class CallTrace:
                 arrived_unix_ns=self._arrived_unix_ns,
                 body=None if self._request_lost else self._body,
                 body_bytes=self._body_bytes,
-                kept_bytes=sum(map(len, self._body)),
+                kept_bytes=self._held_bytes + sum(map(len, self._body)),
                 is_whole=is_whole,
+                lost=self._request_lost,
             )
         )
         self._body = []
@@ -212,9 +224,11 @@ class CallTrace:
 class ExchangeTrace:
     """The trace of an exchange that is no call: sizes, status and how it ended."""
 
-    def __init__(self, head: RequestHead, put: Callable[[Operation], None]) -> None:
+    def __init__(self, head: RequestHead, queue: Queue, held_bytes: int = 0) -> None:
+        """``held_bytes`` of the queue's memory are for the exchange."""
+        self._held_bytes = held_bytes
         self._head = head
-        self._put = put
+        self._queue = queue
         self._arrived_ns = time.monotonic_ns()
         self._arrived_unix_ns = time.time_ns()
         self._status: int | None = None
@@ -249,7 +263,8 @@ class ExchangeTrace:
         if self._ended:
             return
         self._ended = True
-        self._put(
+        self._queue.hold(self._held_bytes)
+        self._queue.put(
             ExchangeEnded(
                 head=self._head,
                 http_status=self._status,
@@ -260,6 +275,7 @@ class ExchangeTrace:
                 duration_ns=time.monotonic_ns() - self._arrived_ns,
                 bytes_up=self._bytes_up,
                 bytes_down=self._bytes_down,
+                held_bytes=self._held_bytes,
             )
         )
 

@@ -76,10 +76,12 @@ class Journal:
         self,
         settings: JournalSettings,
         on_call_ended: Callable[[CallSummary], None],
+        count_lost: Callable[[str, int], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._on_call_ended = on_call_ended
+        self._count_lost = count_lost
         self._clock = clock
         self._current: _OpenBundle | None = None
         self._retired: list[_OpenBundle] = []
@@ -353,8 +355,12 @@ class Journal:
         self._sockets = {c: held for c, held in self._sockets.items() if held is not bundle}
         for call_id, (call, holder) in list(self._calls.items()):
             if holder is bundle:
-                call.forget_capture()
-                self._begin_in_bundle(call_id, call, stub("the bundle was deleted while in use"))
+                self._count_lost("request_bytes", call.bytes_up)
+                if lost_bytes := call.forget_capture():
+                    self._count_lost("capture_bytes", lost_bytes)
+                payload = stub("the bundle was deleted while in use")
+                call.forget_request(payload)
+                self._begin_in_bundle(call_id, call, payload)
         self._retired.remove(bundle)
         with suppress(OSError):
             bundle.writer.flush()

@@ -52,11 +52,19 @@ class OpenCall:
         self.secrets += fresh
         self._mask.add(fresh)
 
-    def forget_capture(self) -> None:
-        """Begin the capture anew: what there was of it is lost."""
-        self.capture_lost_bytes += self.kept_bytes + len(self._mask.finish())
+    def forget_capture(self) -> int:
+        """Begin the capture anew, and return how many bytes of it are lost by that."""
+        lost_bytes = self.kept_bytes + len(self._mask.finish())
+        self.capture_lost_bytes += lost_bytes
         self._is_capture_cut = self._is_capture_cut or self.capture_lost_bytes > 0
         self._begin_capture()
+        return lost_bytes
+
+    def forget_request(self, payload: bytes) -> None:
+        """Take ``payload`` for what is kept of the request."""
+        kept = {"kept_sha256": hashlib.sha256(payload).hexdigest(), "redacted": []}
+        request = {**self.start_proxy["request"], **kept}
+        self.start_proxy = {**self.start_proxy, "request": request}
 
     def _begin_capture(self) -> None:
         self.offsets = array("Q")

@@ -1,13 +1,14 @@
 """The recorder: a bounded queue from the traffic's side to a thread that writes the bundles.
 
-What waits for the disk is bounded in bytes. Past the bound content is let go and counted, while a
-call's start, terminal and end still go through. A disk that refuses is tried again until it takes
-writes; nothing that waits is given up meanwhile.
+What waits for the disk is bounded in bytes. Content may fill most of that; past it content is let
+go and counted, while a call's start, terminal and end still go through. The rest is for those:
+where that is full too, whole calls go untraced and are counted. A disk that refuses is tried again
+until it takes writes; nothing that waits is given up meanwhile.
 """
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .call import (
@@ -29,8 +30,12 @@ from .redaction import RawHeaders
 from .scope import Scope
 from .socket_trace import WebSocketTrace
 
-OPERATIONS_MAX = 200_000
-"""Operations that may wait for a disk that refuses; past it whole calls go untraced, counted."""
+CONTENT_SHARE = 0.75
+"""How much of the memory that waits for the disk is for content. The rest is for calls alone."""
+
+CALL_BYTES = 2048
+"""What a call's start takes that waits for the disk, beside its content and its head; its end too,
+with what was observed of it."""
 
 RETRY_SECONDS = 0.5
 """How long the recorder waits before it tries a disk again that refused."""
@@ -41,11 +46,16 @@ _URGENT_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderListeners:
-    """Whom the recorder's thread tells: when a call's terminal is recorded, and of its disk."""
+    """Who is told when a call's terminal is recorded, and of the disk, by the recorder's thread.
+
+    ``loss_began`` is told by either side, once until what was lost is told in a bundle.
+    """
 
     call_ended: Callable[[CallSummary], None]
     disk_refused: Callable[[OSError], None]
     disk_resumed: Callable[[], None]
+    loss_began: Callable[[str], None]
+    loss_told: Callable[[Mapping[str, int]], None]
     failed: Callable[[Exception], None]
 
 
@@ -71,12 +81,16 @@ class ThreadedRecorder:
         self._listeners = listeners
         self._flush_interval = flush_interval
         self._pending_bytes_max = pending_bytes_max
-        self._journal = Journal(settings, listeners.call_ended)
+        self._content_bytes_max = int(pending_bytes_max * CONTENT_SHARE)
+        self._journal = Journal(settings, listeners.call_ended, self._count_lost_here)
         self._operations: deque[Operation] = deque()
         # Each is written by one side only, so that neither needs a lock.
         self._reserved_bytes = 0
         self._released_bytes = 0
         self._lost: Counter[str] = Counter()
+        self._lost_here: Counter[str] = Counter()
+        """What the recorder's thread lost."""
+        self._is_losing = False
         self._told_lost: Counter[str] = Counter()
         self._applied_bytes = 0
         self._is_refused = False
@@ -93,13 +107,17 @@ class ThreadedRecorder:
         match head.scope:
             case Scope.NOTHING:
                 return NULL_TRACE
-            case _ if len(self._operations) >= OPERATIONS_MAX:
-                self.count_lost("calls", 1)
-                return NULL_TRACE
-            case Scope.EXCHANGE:
-                return GuardedTrace(ExchangeTrace(head, self.put), self._trace_failed)
-            case Scope.CALL | Scope.COMPACTION:
-                return GuardedTrace(CallTrace(new_id(), head, self), self._trace_failed)
+            case Scope.EXCHANGE | Scope.CALL | Scope.COMPACTION:
+                held_bytes = CALL_BYTES + head.size
+                if self._waiting_bytes() + held_bytes > self._pending_bytes_max:
+                    self.count_lost("calls", 1)
+                    return NULL_TRACE
+                trace: Trace = (
+                    ExchangeTrace(head, self, held_bytes)
+                    if head.scope is Scope.EXCHANGE
+                    else CallTrace(new_id(), head, self, held_bytes)
+                )
+                return GuardedTrace(trace, self._trace_failed)
 
     def begin_socket(self, head: RequestHead, status: int, headers: RawHeaders) -> SocketTrace:
         """Begin the trace of a WebSocket, with the handshake's answer."""
@@ -114,7 +132,7 @@ class ThreadedRecorder:
 
     def lost(self) -> dict[str, int]:
         """Return what could not be kept so far, by kind."""
-        return dict(self._lost)
+        return dict(self._all_lost())
 
     def close(self, timeout: float) -> bool:
         """Record what waits and stop, within ``timeout`` seconds; False where that failed."""
@@ -131,18 +149,35 @@ class ThreadedRecorder:
             self._work.set()
 
     def reserve(self, size: int) -> bool:
-        """Ask for ``size`` bytes of the memory that waits for the disk."""
-        waiting = self._reserved_bytes - self._released_bytes + size
-        if waiting > self._pending_bytes_max:
+        """Ask for ``size`` bytes of the memory that waits for the disk, for content."""
+        waiting = self._waiting_bytes() + size
+        if waiting > self._content_bytes_max:
             return False
         self._reserved_bytes += size
         if waiting > _URGENT_BYTES and not self._hurry.is_set():
             self._hurry.set()
         return True
 
+    def hold(self, size: int) -> None:
+        """Take ``size`` bytes of that memory for what is handed over in any case."""
+        self._reserved_bytes += size
+
+    def _waiting_bytes(self) -> int:
+        return self._reserved_bytes - self._released_bytes
+
     def count_lost(self, what: str, amount: int) -> None:
-        """Count what could not be kept."""
+        """Count what could not be kept on the traffic's side."""
         self._lost[what] += amount
+        self._note_losing(what)
+
+    def _count_lost_here(self, what: str, amount: int) -> None:
+        self._lost_here[what] += amount
+        self._note_losing(what)
+
+    def _note_losing(self, what: str) -> None:
+        if not self._is_losing:
+            self._is_losing = True
+            self._listeners.loss_began(what)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -191,7 +226,7 @@ class ThreadedRecorder:
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours may cost one record, not all
-            self.count_lost("operations", 1)
+            self._count_lost_here("operations", 1)
             if isinstance(operation, CallPieces):
                 # What was not taken would keep its call out of the queue.
                 operation.take()
@@ -201,9 +236,17 @@ class ThreadedRecorder:
         self._released_bytes += self._applied_bytes
         self._applied_bytes = 0
 
-    def _tell_loss(self) -> None:
+    def _all_lost(self) -> Counter[str]:
+        # Copies first: the other side may count meanwhile.
         lost = Counter(self._lost)
+        lost.update(dict(self._lost_here))
+        return lost
+
+    def _tell_loss(self) -> None:
+        lost = self._all_lost()
         if lost != self._told_lost and self._journal.note_loss(lost - self._told_lost):
+            self._is_losing = False
+            self._listeners.loss_told(lost - self._told_lost)
             self._told_lost = lost
 
     def _close_journal(self) -> None:
@@ -224,6 +267,9 @@ def _held_bytes(operation: Operation) -> int:
         case CallStarted():
             return operation.kept_bytes
         case CallEnded():
-            return operation.observer.kept_bytes if operation.observer else 0
-        case ExchangeEnded() | SocketEnded():
+            content = operation.observer.kept_bytes if operation.observer else 0
+            return operation.held_bytes + content
+        case ExchangeEnded():
+            return operation.held_bytes
+        case SocketEnded():
             return 0

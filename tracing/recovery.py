@@ -165,7 +165,7 @@ class _Sealing:
                 "error": ABORTED_TEXT,
             }
         ended = _ended(started, captured)
-        answer = read_answer(ended.observer, ended.http_status)
+        answer = read_answer(ended.observer, ended.http_status, is_whole=False)
         ended = with_headers_of(answer, ended)
         terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
         request_id, _ = upstream_request_id(ended.headers)
@@ -255,6 +255,7 @@ def _ended(started: RawEvent, captured: CapturedPieces) -> CallEnded:
         lost_bytes=0,
         wire_sha256=None,
         decode_error=None,
+        held_bytes=0,
     )
 
 

@@ -79,7 +79,12 @@ def read_request(
     wire = None if started.body is None else b"".join(started.body)
     query, query_secrets = redact_query(started.head.query)
     head_secrets = (*header_secrets(started.head.headers), *query_secrets)
-    body = _read_body(wire, encoding, head_secrets, decoded_bytes_max, is_whole=started.is_whole)
+    if wire is None:
+        body = _Body(payload=stub(started.lost or "it was not kept"))
+    else:
+        body = _read_body(
+            wire, encoding, head_secrets, decoded_bytes_max, is_whole=started.is_whole
+        )
     fields = _fields(body.value)
     form = "wire"
     if started.socket is not None:
@@ -91,7 +96,7 @@ def read_request(
     model = fields.get("model")
     # Of the message as it came: the logical form no longer names the prewarm, whose thread it is.
     identity = identify(headers, fields)
-    is_prewarm = fields.get("generate") is False
+    is_prewarm = _is_prewarm(fields)
     return RequestRecord(
         payload=payload,
         model=model if isinstance(model, str) else UNKNOWN_MODEL,
@@ -128,15 +133,13 @@ def read_request(
 
 
 def _read_body(
-    wire: bytes | None,
+    wire: bytes,
     encoding: str | None,
     secrets: tuple[bytes, ...],
     decoded_bytes_max: int,
     *,
     is_whole: bool,
 ) -> _Body:
-    if wire is None:
-        return _Body(payload=stub("the body is larger than what is kept of one"))
     try:
         decoded = decode_body(wire, encoding, decoded_bytes_max)
     except DecodeError as error:
@@ -208,6 +211,13 @@ def as_items(value: object) -> list[Any]:
 
 def _fields(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _is_prewarm(fields: Mapping[str, Any]) -> bool:
+    """Tell whether nothing is to be generated (openai-python, ``PromptCacheOptions.prewarm``)."""
+    options = fields.get("prompt_cache_options")
+    asks = isinstance(options, dict) and options.get("prewarm") is True
+    return asks or fields.get("generate") is False
 
 
 def _transport(started: CallStarted, fields: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from .answer import error_headers
 from .call import CallEnded, CallStarted, RequestHead, SocketCall, SocketEnded, Waits
 from .call_pieces import CallPieces
 from .capture import Kind
-from .exchange_trace import Queue
+from .exchange_trace import NO_MEMORY, TOO_LARGE, Queue
 from .ids import new_id
 from .observer import ERROR_EVENTS, TERMINAL_EVENTS, ResponseObserver
 from .redaction import RawHeaders
@@ -224,10 +224,10 @@ class WebSocketTrace:
     def _start(
         self, stream_id: str | None, data: bytes | None, size: int, *, has_request: bool
     ) -> _Call:
-        kept = data
+        kept, lost = data, None if data is not None else TOO_LARGE
         if data is not None and not self._queue.reserve(len(data)):
             self._queue.count_lost("request_bytes", len(data))
-            kept = None
+            kept, lost = None, NO_MEMORY
         call_id = new_id()
         call = _Call(
             call_id=call_id,
@@ -252,6 +252,7 @@ class WebSocketTrace:
                 body_bytes=size,
                 kept_bytes=len(kept or b""),
                 is_whole=True,
+                lost=lost,
                 socket=SocketCall(
                     stream_id=stream_id,
                     has_request=has_request,
@@ -290,6 +291,7 @@ class WebSocketTrace:
                 lost_bytes=call.lost_bytes,
                 wire_sha256=None,
                 decode_error=self._failure,
+                held_bytes=0,
             )
         )
 

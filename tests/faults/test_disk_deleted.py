@@ -14,8 +14,10 @@ from tests.support.disk_trouble import (
     STREAM,
     OpenStream,
     assert_all_say_hello,
+    lost,
     one_call,
     proxy_before,
+    told_losses,
     wait_until_written,
 )
 from tests.support.reduced import calls, only, reduced, said
@@ -53,12 +55,17 @@ def test_deleted_mid_stream(upstream: ScriptedUpstream, trace_dir: Path, what: s
         shutil.rmtree(trace_dir if what == "the directory" else only(proxy.bundles()))
         assert stream.finish().cut is False
         one_call(upstream, proxy)
+        wait_until_written(trace_dir, COMPLETED, 2)
+        counted = lost(proxy)
         proxy.stop()
         assert REFUSED not in log.text()
     assert_one_terminal_each(only(proxy.bundles()))
     state = reduced(proxy.bundles())
     assert [said(state, call) for call in calls(state)] == [HELLO] * 2
-    assert calls(state)[0]["proxy"]["capture"]["lost_bytes"] == len(BEGUN)
+    torn = calls(state)[0]["proxy"]
+    assert torn["capture"]["lost_bytes"] == len(BEGUN)
+    assert counted == {"capture_bytes": len(BEGUN), "request_bytes": torn["request"]["bytes"]}
+    assert told_losses(only(proxy.bundles())) == counted
 
 
 def test_trace_dir_deleted_at_the_end(upstream: ScriptedUpstream, trace_dir: Path) -> None:

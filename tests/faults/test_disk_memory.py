@@ -9,6 +9,7 @@ import pytest
 from tests.support.differential import assert_same_answer, call
 from tests.support.disk_trouble import (
     COMPLETED,
+    STREAM,
     TROUBLES,
     Trouble,
     lost,
@@ -95,3 +96,44 @@ def test_memory_is_bounded_while_the_disk_hangs(
         tracemalloc.stop()
         disk.end()
     assert held < 2 * PENDING_BYTES_MAX
+
+
+def test_heads_of_calls_are_bounded_too(upstream: ScriptedUpstream, trace_dir: Path) -> None:
+    """A call costs memory beside its content: past the limit whole calls go untraced, counted."""
+    large = call(headers=((b"X-Large", b"x" * 60_000),))
+    with (
+        troubled_disk("hangs") as disk,
+        proxy_before(upstream, trace_dir, pending_bytes_max=PENDING_BYTES_MAX) as proxy,
+    ):
+        one_call(upstream, proxy)
+        disk.begin()
+        one_call(upstream, proxy)
+        disk.wait_until_felt()
+        tracemalloc.start()
+        before = held_bytes()
+        for _ in range(60):
+            upstream.enqueue(stream_reply(STREAM))
+            assert exchange(proxy.port, large).body == STREAM
+        upstream.requests.clear()
+        held = held_bytes() - before
+        tracemalloc.stop()
+        assert held < 2 * PENDING_BYTES_MAX
+        assert lost(proxy)["calls"] > 0
+        disk.end()
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_loss_is_logged_once(upstream: ScriptedUpstream, trace_dir: Path, trouble: Trouble) -> None:
+    """One line when content begins to be lost, whatever the disk does, not one for each piece."""
+    with (
+        troubled_disk(trouble) as disk,
+        proxy_before(upstream, trace_dir, pending_bytes_max=PENDING_BYTES_MAX) as proxy,
+    ):
+        disk.begin()
+        one_call(upstream, proxy)
+        disk.wait_until_felt()
+        for _ in range(2):
+            assert_same_answer(upstream, proxy, stream_reply(*FLOOD))
+        assert disk.logged("content of traces is lost") == 1
+        disk.end()
+        wait_until_written(trace_dir, COMPLETED, 3)

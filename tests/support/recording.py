@@ -119,7 +119,7 @@ class Recording:
         self.survives_refusals = False
         shape = journal_settings(trace_dir, **settings)
         self.keeps_bodies = shape.keep_bodies
-        self.journal = Journal(shape, self.summaries.append, clock.monotonic)
+        self.journal = Journal(shape, self.summaries.append, self.count_lost, clock.monotonic)
         self._calls = 0
 
     def put(self, operation: Operation) -> None:
@@ -140,6 +140,9 @@ class Recording:
         """Whether there is memory: as the test says."""
         return self.has_memory
 
+    def hold(self, size: int) -> None:
+        """Take memory: there is enough."""
+
     def count_lost(self, what: str, amount: int) -> None:
         """Count what a trace could not keep."""
         self.lost[what] += amount
@@ -151,7 +154,7 @@ class Recording:
 
     def begin_exchange(self, **head: Any) -> ExchangeTrace:
         """Begin the trace of an exchange that is no call."""
-        return ExchangeTrace(request_head(scope=Scope.EXCHANGE, **head), self.put)
+        return ExchangeTrace(request_head(scope=Scope.EXCHANGE, **head), self)
 
     def ask(self, body: Any = BODY, **head: Any) -> CallTrace:
         """Begin a call and send the whole of its request; `body` is bytes, or becomes JSON."""

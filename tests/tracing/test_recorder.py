@@ -1,7 +1,7 @@
 """The recorder's thread: bounded memory, a disk that refuses, and bugs of its own."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tracing.call import CallEnded, CallStarted, CallSummary, Operation, Waits
 from tracing.call_pieces import CallPieces, CapturedPiece
 from tracing.interface import NULL_TRACE, Trace
 from tracing.journal import Journal
-from tracing.recorder import RecorderListeners, ThreadedRecorder
+from tracing.recorder import CALL_BYTES, RecorderListeners, ThreadedRecorder
 from tracing.redaction import RawHeaders
 from tracing.scope import Scope
 from tracing.strict_json import dumps
@@ -42,6 +42,8 @@ class Told:
         self.calls: list[CallSummary] = []
         self.refusals: list[OSError] = []
         self.resumed = 0
+        self.losses: list[str] = []
+        self.told: list[Mapping[str, int]] = []
         self.failures: list[Exception] = []
         self._changed = threading.Condition()
 
@@ -51,6 +53,8 @@ class Told:
             call_ended=lambda call: self._note(lambda: self.calls.append(call)),
             disk_refused=lambda error: self._note(lambda: self.refusals.append(error)),
             disk_resumed=lambda: self._note(self._count_resumed),
+            loss_began=lambda what: self._note(lambda: self.losses.append(what)),
+            loss_told=lambda lost: self._note(lambda: self.told.append(lost)),
             failed=lambda error: self._note(lambda: self.failures.append(error)),
         )
 
@@ -323,19 +327,21 @@ def test_bug_on_the_traffics_side(run: Running, monkeypatch: pytest.MonkeyPatch)
     assert run.recorder.lost() == {"calls": 1}
 
 
-def test_too_many_operations(
-    run: Running, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_calls(run: Running, disk: FaultyDisk) -> None:
     """Where too much waits, whole calls go untraced, and are counted."""
-    monkeypatch.setattr(recorder_module, "OPERATIONS_MAX", 2)
     disk.refuse_all()
     run.ask()
     run.told.wait_for(lambda: len(run.told.refusals) == 1)
-    run.ask()
+    while (waiting := run.waiting_bytes()) + CALL_BYTES <= PENDING_BYTES_MAX:
+        run.ask()
+        assert run.waiting_bytes() > waiting
     assert run.recorder.begin(request_head()) is NULL_TRACE
     assert run.recorder.begin(request_head(scope=Scope.EXCHANGE)) is NULL_TRACE
-    assert run.recorder.lost() == {"calls": 2}
+    assert run.recorder.lost()["calls"] == 2
+    assert len(run.told.losses) == 1
     disk.accept_all()
+    run.told.wait_for(lambda: bool(run.told.told))
+    assert run.told.told[0]["calls"] == 2
 
 
 def test_bundle_that_is_moved_away(run: Running, tmp_path: Path) -> None:

@@ -226,12 +226,12 @@ def test_body_that_broke_off() -> None:
     assert payload["proxy"]["lost"] == "the client did not send the body to its end"
 
 
-def test_body_too_large_to_keep() -> None:
+def test_body_that_was_not_kept() -> None:
     """A stub stands for it, and its size is still known."""
     record = read(None)
     assert json.loads(record.payload) == {
         "input": [],
-        "proxy": {"lost": "the body is larger than what is kept of one"},
+        "proxy": {"lost": "it was not kept"},
     }
     assert record.proxy["request"]["sha256"] is None
 

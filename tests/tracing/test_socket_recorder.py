@@ -37,6 +37,8 @@ class Told:
             call_ended=self.calls.append,
             disk_refused=lambda _: None,
             disk_resumed=lambda: None,
+            loss_began=lambda _: None,
+            loss_told=lambda _: None,
             failed=self.failures.append,
         )
 
