@@ -110,9 +110,15 @@ class Upstream:
 
     async def connect(self) -> "UpstreamExchange":
         """Open an exchange. Raises UpstreamError."""
-        with _mapped_connect_errors(self._base, self._settings.connect_timeout):
-            connection = await self._connector.connect(self._destination, [], self._timeout)
-        return UpstreamExchange(connection, self._settings)
+        while True:
+            with _mapped_connect_errors(self._base, self._settings.connect_timeout):
+                connection = await self._connector.connect(self._destination, [], self._timeout)
+            protocol = connection.protocol
+            assert isinstance(protocol, UpstreamProtocol)
+            # One that was kept may have ended, or hold what would be taken for the next answer.
+            if not protocol.has_news():
+                return UpstreamExchange(connection, protocol, self._settings)
+            connection.close()
 
     async def close(self) -> None:
         """Close all connections, also one where upstream does not take what was sent."""
@@ -124,9 +130,9 @@ class Upstream:
 class UpstreamExchange:
     """One request and its response, on one connection."""
 
-    def __init__(self, connection: Connection, settings: UpstreamSettings) -> None:
-        protocol = connection.protocol
-        assert isinstance(protocol, UpstreamProtocol)
+    def __init__(
+        self, connection: Connection, protocol: UpstreamProtocol, settings: UpstreamSettings
+    ) -> None:
         self._connection = connection
         self._settings = settings
         self.protocol = protocol

@@ -6,9 +6,11 @@ response's body, or a connection that became a WebSocket. So a body costs one ca
 
 import asyncio
 import re
+import select
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import _EXC_SENTINEL as _NO_CAUSE
 from aiohttp.http import RawResponseMessage
@@ -99,6 +101,14 @@ class UpstreamProtocol(ResponseHandler):
         """Hand what comes behind the head to ``flow``: to be called as the head is taken."""
         self._flow = flow
 
+    def has_news(self) -> bool:
+        """Tell whether upstream said something, or closed, that was not read yet."""
+        if self.transport is None:
+            return True
+        poller = select.poll()
+        poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
     def note_time(self) -> None:
         """Count the time in which upstream is silent from now on."""
         self.last_time = self._loop.time()
@@ -119,7 +129,7 @@ class UpstreamProtocol(ResponseHandler):
 
     def feed_data(
         self,
-        data: tuple[RawResponseMessage, object],
+        data: tuple[RawResponseMessage, StreamReader],
         size: int = 0,
     ) -> None:
         """Note a head that aiohttp parsed. Informational ones are let go (RFC 9110, 15.2)."""

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+_REMEMBERED_BYTES_MAX = 512
 """Names and values as they came, duplicates and order included: aiohttp's `raw_headers`."""
 
 _KEPT_HEADERS = frozenset(
@@ -114,9 +116,19 @@ def header_secrets(headers: RawHeaders) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(secret for field in headers for secret in _field_secrets(field)))
 
 
-# A client sends most fields with every call.
-@lru_cache(maxsize=1024)
 def _field_secrets(field: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+    # A client sends most fields with every call; large ones are few, and not worth the memory.
+    if len(field[1]) <= _REMEMBERED_BYTES_MAX:
+        return _remembered_secrets(field)
+    return _secrets_in_field(field)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_secrets(field: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+    return _secrets_in_field(field)
+
+
+def _secrets_in_field(field: tuple[bytes, bytes]) -> tuple[bytes, ...]:
     name = field[0].decode("latin-1").lower()
     value = field[1].decode("utf-8", "surrogateescape")
     found = [as_bytes(form) for form in _secrets_in_header(name, value)]

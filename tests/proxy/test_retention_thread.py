@@ -100,11 +100,14 @@ def test_open_streams_are_left_alone(
     assert only_call(reduced([bundle]))["execution"]["status"] == "completed"
 
 
-def test_serve_applies_it_at_start(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_applies_it_at_start(
+    upstream: ScriptedUpstream, tmp_path: Path, workers: int
+) -> None:
     """One line of log for each bundle that goes, with the limit that it was over."""
     old = record_ended(tmp_path / "traces")
     with ServeProcess(
-        f"{upstream.url}/v1", tmp_path / "traces", tmp_path, kept_bytes_max=1
+        f"{upstream.url}/v1", tmp_path / "traces", tmp_path, kept_bytes_max=1, workers=workers
     ) as process:
         wait_until(lambda: not any((tmp_path / "traces").iterdir()), "the old bundles gone")
         assert process.terminate() == 0
