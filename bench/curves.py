@@ -55,9 +55,9 @@ def _both(plan: Plan) -> dict[str, Run]:
 
 def _streams() -> Iterator[tuple[float, dict[str, Run]]]:
     """More and more streams, with as many events in all."""
-    for streams in (1, 10, 100, 500, 1_000, 2_000):
+    for streams in (1, 10, 100, 1_000, 2_000):
         pace = streams / EVENTS_PER_SECOND
-        opening = 2.0 + streams / 500
+        opening = 2.0 + streams / 1_000
         seconds = opening + 3.0
         script = Script(stream=True, deltas=round((seconds + 1) / pace), pace=pace)
         plan = Plan(
@@ -65,7 +65,7 @@ def _streams() -> Iterator[tuple[float, dict[str, Run]]]:
             script=script,
             seconds=seconds,
             calls=1,
-            spread=(opening - 1.5) * 1.0123,
+            spread=(opening - 1.0) * 1.0123,
             window=(opening, seconds),
         )
         yield streams, _both(plan)

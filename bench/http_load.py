@@ -70,6 +70,8 @@ class LoadConnection(asyncio.Protocol):
 
     def begin(self, begun_ns: int) -> None:
         """Make calls; the clock of this run started at ``begun_ns``."""
+        if self.done.done():
+            return  # the warm-up failed
         start, end = self._work.window or (0.0, inf)
         self._counts_from = begun_ns + start * 1e9
         self._counts_until = begun_ns + end * 1e9

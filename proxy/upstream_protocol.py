@@ -63,12 +63,14 @@ class UpstreamProtocol(ResponseHandler):
         """When something came behind the head, by the loop's clock, in seconds."""
         self._head: RawResponseMessage | None = None
         self._head_end = b""
+        self._was_kept = False
         self._take_head: TakeHead | None = None
         self._take_failure: TakeFailure | None = None
         self._flow: Flow | None = None
 
     def rest(self) -> None:
         """Get ready to be kept: whatever upstream says from now on, it says unasked."""
+        self._was_kept = True
         self._take_head = self._take_failure = self._flow = None
 
     def expect_head(
@@ -102,9 +104,10 @@ class UpstreamProtocol(ResponseHandler):
         self._flow = flow
 
     def has_news(self) -> bool:
-        """Tell whether upstream said something, or closed, that was not read yet."""
-        if self.transport is None:
-            return True
+        """Tell whether upstream spoke or closed since the last response, unread so far."""
+        if not self._was_kept or self.transport is None:
+            # A new one may hold what belongs to its making: the session tickets of TLS.
+            return False
         poller = select.poll()
         poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poller.poll(0))

@@ -42,6 +42,7 @@ class Projection:
         is_begun = False
         root = self._root_thread_id()
         yield manifest_piece(self._fold, root)
+        yield Piece(EVENT_LOG_NAME, b"")  # there may be no event
         latest: RawEvent | None = None
         for event in self._fold.reader.events():
             if not isinstance(event, RawEvent):
@@ -56,8 +57,6 @@ class Projection:
             latest = event
         if latest is not None and self._selection.is_all and self._fold.recording_complete:
             yield self._event(latest, "recording_completed", None, None)
-        if latest is None:
-            yield Piece(EVENT_LOG_NAME, b"")
 
     def _root_thread_id(self) -> str:
         if self._selection.call_id in self._fold.calls:

@@ -6,7 +6,7 @@ One of which there is nothing odd to tell is taken as it stands, any other one i
 from pathlib import Path
 
 from tracing.bundle_reader import DamagedPayload, PayloadRef, RawEvent
-from tracing.events import PAYLOADS_NAME
+from tracing.events import EVENT_LOG_NAME, PAYLOADS_NAME
 
 from .codex_pieces import Piece, Pieces, Selection, event_piece, manifest_piece
 from .codex_projection import Projection
@@ -30,6 +30,7 @@ def export_codex(bundle: Path, selection: Selection) -> Pieces:
 
 def _as_it_stands(fold: Fold) -> Pieces:
     yield manifest_piece(fold, fold.root_thread_id)
+    yield Piece(EVENT_LOG_NAME, b"")  # there may be no event
     paths: dict[str, str] = {}
     for event in fold.reader.events():
         if not isinstance(event, RawEvent):

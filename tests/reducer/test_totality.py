@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reducer import NotABundle, reduce_bundle, state_bytes
+from reducer.export_codex import Selection, export_codex
 from tests.reducer.items import assistant, function_call, reasoning, user
 from tests.support.bundles import BundleBuilder, Json
 from tests.support.codex_cli import REPO_ROOT
@@ -122,7 +123,7 @@ DAMAGES = (flip, replace, cut, reorder, swap_lines, delete)
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damage_never_raises(data: st.DataObject) -> None:
-    """However the bytes of a bundle are damaged, it gives a state, and the same one twice."""
+    """However a bundle's bytes are damaged, it gives a state, the same one twice, and an export."""
     with TemporaryDirectory() as directory:
         bundle = filled(Path(directory) / "bundle").write()
         for _ in range(data.draw(st.integers(1, 4))):
@@ -135,6 +136,7 @@ def test_damage_never_raises(data: st.DataObject) -> None:
         first = state_bytes(reduce_bundle(bundle))
         json.loads(first)
         assert state_bytes(reduce_bundle(bundle)) == first
+        assert list(export_codex(bundle, Selection()))
 
 
 json_values = st.recursive(

@@ -11,6 +11,7 @@ from typing import Any
 from tests.support.disk_trouble import REFUSED, RESUMED, lost
 from tests.support.serve_process import ServeProcess
 from tests.support.waiting import wait_until
+from tracing.chains import RESPONSES_REMEMBERED_MAX
 
 from .calls import SoakCall
 from .ledger import Ledger
@@ -30,9 +31,14 @@ SETTINGS: dict[str, Any] = {
     "log_level": "warning",
 }
 
-RSS_GROWTH_MAX = 12 * MIB
-"""After the warm-up. What a call leaks adds up to this within one test at 3 KiB a call; what the
-allocator keeps after an outage varies by about half of it."""
+RSS_GROWTH_MAX = 32 * MIB
+"""After the warm-up. In each outage some ten MiB wait for the disk, in small pieces that the
+allocator gives back late or never: what it holds goes up in steps of 5 MiB for the first minute,
+by 8 to 26 MiB in all, and stays there. A leak does not stop: of 10 KiB a call it shows within one
+test, of 0.2 KiB a call in half an hour."""
+
+REMEMBERED_BYTES = 400
+"""Beside that: what each response takes that is remembered to place a call that chains from it."""
 
 DESCRIPTORS_LEFT_MAX = 8
 """More than at the start when all is quiet again: an open bundle holds three."""
@@ -161,8 +167,9 @@ def _not_accounted_for(
 
 def _not_flat(report: Report) -> list[str]:
     early, late = report.trend.early, report.trend.late
+    remembered = REMEMBERED_BYTES * min(report.sent, RESPONSES_REMEMBERED_MAX)
     faults = []
-    if late.rss_bytes - early.rss_bytes > RSS_GROWTH_MAX:
+    if late.rss_bytes - early.rss_bytes > RSS_GROWTH_MAX + remembered:
         faults.append(f"memory grew by {_mib(late.rss_bytes - early.rss_bytes)}")
     if late.descriptors - early.descriptors > DESCRIPTORS_LEFT_MAX:
         faults.append(f"descriptors grew by {late.descriptors - early.descriptors}")

@@ -6,8 +6,8 @@ import pytest
 
 from .soak import soak
 
-# Some thousand calls: a leak of a few KiB a call is well above what memory varies by, and so is a
-# descriptor left by one call in a hundred. What leaks more slowly is for `make soak`.
+# Six thousand calls: a leak of 10 KiB a call is above what memory varies by, a descriptor that one
+# call in a hundred leaves as well, and a lost call is seen at once. `make soak` sees slower leaks.
 SECONDS = 40.0
 
 
