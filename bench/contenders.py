@@ -12,9 +12,9 @@ from .peers import start_claude_tap, start_codex, start_mitmproxy, version_of
 from .process import Process
 from .report import NGINX
 
-OURS, OURS_OFF, PLAIN = "tailrace", "tailrace-off", "aiohttp"
+OURS, OURS_OFF, PLAIN, SPLICE = "tailrace", "tailrace-off", "aiohttp", "splice"
 OURS_TWICE, OURS_SLOW = "tailrace-2", "tailrace-slow-disk"
-STANDARD = (OURS, OURS_OFF, PLAIN, NGINX)
+STANDARD = (OURS, OURS_OFF, PLAIN, SPLICE, NGINX)
 PEERS = ("mitmproxy", "claude-tap", "codex")
 SLOW_DISK_BYTES = 40_000_000
 """A second: less than half of what the 1 MB requests bring."""
@@ -64,7 +64,8 @@ def contenders() -> dict[str, Contender]:
         Contender(
             name=OURS_SLOW, version="", start=_slow_disk, evidence=Demand.RECORDS, is_ours=True
         ),
-        Contender(name=PLAIN, version="", start=_plain),
+        Contender(name=PLAIN, version="", start=_bare("bench.bare_http")),
+        Contender(name=SPLICE, version="", start=_bare("bench.bare_splice")),
         Contender(
             name=NGINX,
             version=nginx_version(nginx) if nginx else None,
@@ -113,10 +114,12 @@ def _serve(upstream_port: int, work_dir: Path) -> list[str]:
     return ["serve", "--listen", "127.0.0.1:0", "--upstream", upstream, "--trace-dir", traces]
 
 
-def _plain(upstream_port: int, work_dir: Path, cores: Collection[int] | None) -> Started:
-    return _with_port(
-        Process.module("bench.bare_http", str(upstream_port), work_dir=work_dir, cores=cores)
-    )
+def _bare(module: str) -> Callable[[int, Path, Collection[int] | None], Started]:
+    def start(upstream_port: int, work_dir: Path, cores: Collection[int] | None) -> Started:
+        process = Process.module(module, str(upstream_port), work_dir=work_dir, cores=cores)
+        return _with_port(process)
+
+    return start
 
 
 def _with_port(process: Process) -> Started:

@@ -25,7 +25,12 @@ class OwnBundles:
 
 
 def _bundles(trace_dir: Path) -> list[Path]:
-    return sorted(path.parent for path in trace_dir.glob(f"trace-*/{MANIFEST_NAME}"))
+    """Every one there; none where the directory is not there or cannot be listed."""
+    try:
+        names = sorted(os.listdir(trace_dir))
+    except OSError:  # the log tells of it: the recorder meets it too
+        return []
+    return [trace_dir / name for name in names if name.startswith("trace-")]
 
 
 def _writer(bundle: Path) -> object:

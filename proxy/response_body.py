@@ -99,6 +99,10 @@ class ChunkedBody:
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take what came; see ``ResponseBody``."""
         if not self._held and self._state == self._read_size:
+            line_end = data.find(_CRLF)
+            if _SIZES.get(data[:line_end]) == len(data) - line_end - 4 and data.endswith(_CRLF):
+                # One chunk and no more, as most segments are.
+                return data, data[line_end + 2 : -2]
             bodies, end = _whole_chunks(data)
             if end == len(data):
                 return data, b"".join(bodies)

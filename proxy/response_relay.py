@@ -91,7 +91,10 @@ class ResponseRelay:
         self.bytes_seen += len(data)
         body = self._body
         wire, plain = body.feed(data)
-        self._write(wire, plain)
+        if self._passes_chunks and not self._head:
+            self._send(wire)
+        else:
+            self._write(wire, plain)
         if plain:
             self._observe(plain)
         if body.is_ended:
@@ -130,10 +133,11 @@ class ResponseRelay:
             data = wire if self._passes_chunks else plain
         if self._head:
             data, self._head = self._head + data, b""
-        if data:
-            self._send(data)
+        self._send(data)
 
     def _send(self, data: bytes) -> None:
+        if not data:
+            return
         transport = self._client.transport if self._client is not None else None
         if transport is not None and not transport.is_closing():
             transport.write(data)

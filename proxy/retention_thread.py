@@ -18,6 +18,9 @@ from .settings import Settings
 RETENTION_SECONDS = 60.0
 """Between two passes: what a minute of traffic writes may be over the limit meanwhile."""
 
+STOP_SECONDS = 1.0
+"""How long its end is waited for: it comes within milliseconds, unless the disk hangs."""
+
 _FILES_AT_ONCE = 64
 _PAUSE_SECONDS = 0.01
 """So long the thread rests after so many files, which take less than a millisecond: a directory of
@@ -54,9 +57,9 @@ class _RetentionThread(threading.Thread):
         self._told: set[tuple[Path, int | None]] = set()
 
     def stop(self) -> None:
-        """End it, at the file that it is at."""
+        """End it, at the file that it is at; a disk that hangs there is left behind."""
         self._is_stopping.set()
-        self.join()
+        self.join(STOP_SECONDS)
 
     def run(self) -> None:
         """Apply retention until it is stopped."""

@@ -23,7 +23,6 @@ from tracing.call import CallSummary
 from tracing.interface import NullRecorder, Recorder
 from tracing.journal import JournalSettings
 from tracing.recorder import RecorderListeners, ThreadedRecorder
-from tracing.recovery import recover
 
 from . import exchange_log
 from .access import is_allowed
@@ -32,6 +31,7 @@ from .downstream import DownstreamServer
 from .listening import BACKLOG, CannotServeError, open_listeners
 from .metrics import Metrics
 from .retention_thread import applied_retention
+from .sealing import start_sealing
 from .settings import Settings
 from .upstream import Upstream, UpstreamSettings
 from .worker_link import Wish, WorkerEnd
@@ -82,7 +82,7 @@ async def running_proxy(
     """
     listeners = open_listeners(settings)
     try:
-        seal_dead_bundles(settings)
+        start_sealing(settings)
         async with _proxy_on(listeners, settings, Metrics(), hurry or asyncio.Event()) as proxy:
             yield proxy
     finally:
@@ -214,7 +214,8 @@ def tell_start(proxy: RunningProxy, settings: Settings, screen: TextIO) -> None:
 
 def start_screen(proxy: RunningProxy, settings: Settings) -> str:
     """Return what a user needs to know at start: what to set, and where traces go."""
-    traces = "off" if settings.capture == "off" else f"{settings.trace_dir.resolve()}"
+    # Not resolved: to follow links would wait for a disk that hangs.
+    traces = "off" if settings.capture == "off" else f"{settings.trace_dir.absolute()}"
     lines = [
         f"tailrace {version('tailrace')} listens on {proxy.base_url}",
         f"  upstream   {settings.upstream}",
@@ -324,19 +325,6 @@ def _upstream_settings(settings: Settings) -> UpstreamSettings:
         idle_timeout=settings.upstream_idle_timeout or None,
         header_bytes_max=settings.header_bytes_max,
     )
-
-
-def seal_dead_bundles(settings: Settings) -> None:
-    """Seal what a crash left, and say so; bundles that somebody writes are left alone."""
-    if settings.capture == "off":
-        return
-    for sealed in recover(settings.trace_dir):
-        _log.warning(
-            "sealed a bundle whose writer died",
-            bundle=str(sealed.bundle),
-            calls_aborted=sealed.calls_aborted,
-            torn_bytes=sealed.torn_bytes,
-        )
 
 
 def _require_c_parser() -> None:

@@ -17,7 +17,8 @@ from .listening import CannotServeError, SharedPort
 from .logs import LineWriter, configure_logs, configure_logs_without_thread
 from .metrics import Metrics, note_death, note_restart
 from .retention_thread import applied_retention
-from .serve import RunningProxy, seal_dead_bundles, serve_as_worker, tell_start
+from .sealing import seal_dead_bundles
+from .serve import RunningProxy, serve_as_worker, tell_start
 from .settings import Settings
 from .shared_counts import SharedCounts
 from .worker_link import WorkerEnd

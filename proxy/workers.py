@@ -4,6 +4,7 @@ It does nothing else, so that nothing else can bring it down: it has no thread a
 and reads nothing that comes from the network.
 """
 
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -90,25 +91,36 @@ class Workers:
         Return whether all ended well then. Raises CannotServeError, with the reason of a worker,
         where none can start.
         """
-        with Signals.caught() as signals:
-            while not self._is_over():
-                if not self._is_stopping:
-                    self._start_what_is_due()
-                arrived = signals.wait(self._open_links(), self._seconds_to_next_start())
-                for link in self._open_links():
-                    link.hear()
-                for pid, code in ended_children():
-                    self._ended(pid, code)
-                if not STOP_SIGNALS.isdisjoint(arrived):
-                    self._stop()
-                self._tell_when_started()
+        try:
+            with Signals.caught() as signals:
+                while not self._is_over():
+                    self._take_turn(signals)
+        finally:
+            self._end_sealing()
         return self._have_all_ended_well
+
+    def _take_turn(self, signals: Signals) -> None:
+        if not self._is_stopping:
+            self._start_what_is_due()
+        arrived = signals.wait(self._open_links(), self._seconds_to_next_start())
+        for link in self._open_links():
+            link.hear()
+        for pid, code in ended_children():
+            self._ended(pid, code)
+        if not STOP_SIGNALS.isdisjoint(arrived):
+            self._stop()
+        self._tell_when_started()
+
+    def _end_sealing(self) -> None:
+        """Cut sealing off, as its disk may hang: the next start finishes it."""
+        if self._sealer is not None:
+            os.kill(self._sealer, signal.SIGKILL)
 
     def _is_over(self) -> bool:
         if any(worker.process for worker in self._workers):
             return False
         if self._is_stopping:
-            return self._sealer is None
+            return True
         failures = [worker.failure for worker in self._workers if worker.failure]
         if len(failures) < len(self._workers):
             return False

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
-from uuid import UUID
 
 from .bundle_writer import BundleWriter
 from .call import (
@@ -85,7 +84,8 @@ class Journal:
         self._clock = clock
         self._current: _OpenBundle | None = None
         self._retired: list[_OpenBundle] = []
-        self._calls: dict[UUID, tuple[OpenCall, _OpenBundle]] = {}
+        # By the id's number: an UUID is hashed in Python.
+        self._calls: dict[int, tuple[OpenCall, _OpenBundle]] = {}
         self._sockets: dict[str, _OpenBundle] = {}
         self._chains = Chains()
 
@@ -150,9 +150,9 @@ class Journal:
         call = OpenCall(started=started, request=request, thread_id=thread_id, turn_id=turn_id)
         if socket is not None:
             call.add_response_secrets(socket.handshake_headers)
-        self._begin_in_bundle(started.call_id, call, request.payload)
+        self._begin_in_bundle(started.call_id.int, call, request.payload)
 
-    def _begin_in_bundle(self, call_id: UUID, call: OpenCall, payload: bytes) -> None:
+    def _begin_in_bundle(self, number: int, call: OpenCall, payload: bytes) -> None:
         bundle = self._bundle_for(call)
         if bundle.named_turns.get(call.turn_id, call.thread_id) != call.thread_id:
             # A turn belongs to one thread, in Codex's format: the second thread gets its own.
@@ -161,7 +161,7 @@ class Journal:
             reference = bundle.writer.add_payload(call.request_kind, payload)
             self._append_start(bundle, call, reference)
         bundle.open_calls += 1
-        self._calls[call_id] = (call, bundle)
+        self._calls[number] = (call, bundle)
 
     def _bundle_for(self, call: OpenCall) -> _OpenBundle:
         """Return the current bundle, or that of the WebSocket's first call. Raises OSError."""
@@ -197,10 +197,10 @@ class Journal:
         self._append(bundle, call, event, at_unix_ms)
 
     def _end(self, ended: CallEnded) -> None:
-        if ended.call_id not in self._calls:
+        if ended.call_id.int not in self._calls:
             # Its start could not be recorded, which was told then; so for its pieces.
             return
-        call, bundle = self._calls[ended.call_id]
+        call, bundle = self._calls[ended.call_id.int]
         call.add_response_secrets(ended.headers)
         if rest := call.finish_capture():
             call.add_offset(bundle.writer.capture.append(rest))
@@ -225,7 +225,7 @@ class Journal:
             self._end_turn(bundle, call, record.terminal.type, at_unix_ms)
         self._chains.remember(record.answer.response_id, call.thread_id)
         bundle.open_calls -= 1
-        del self._calls[ended.call_id]
+        del self._calls[ended.call_id.int]
         if not call.is_prewarm:
             self._on_call_ended(record.summary)
 
@@ -243,7 +243,7 @@ class Journal:
 
     def _add_pieces(self, seen: CallPieces) -> None:
         pieces = seen.take()
-        found = self._calls.get(seen.call_id)
+        found = self._calls.get(seen.call_id.int)
         if found is None:
             return
         call, bundle = found
@@ -353,14 +353,14 @@ class Journal:
             self._retired.append(bundle)
             self._current = None
         self._sockets = {c: held for c, held in self._sockets.items() if held is not bundle}
-        for call_id, (call, holder) in list(self._calls.items()):
+        for number, (call, holder) in list(self._calls.items()):
             if holder is bundle:
                 self._count_lost("request_bytes", call.bytes_up)
                 if lost_bytes := call.forget_capture():
                     self._count_lost("capture_bytes", lost_bytes)
                 payload = stub("the bundle was deleted while in use")
                 call.forget_request(payload)
-                self._begin_in_bundle(call_id, call, payload)
+                self._begin_in_bundle(number, call, payload)
         self._retired.remove(bundle)
         with suppress(OSError):
             bundle.writer.flush()

@@ -38,7 +38,7 @@ def mask(data: bytes, secrets: Sequence[bytes]) -> bytes:
     Secrets of fewer than SECRET_BYTES_MIN bytes are left alone.
     """
     search = _search_for(tuple(secrets))
-    if not search.hides_all and not _holds_one(data, search.needles):
+    if not search.hides_all and not _holds_one(data, search.telltales):
         return data
     stream = StreamMask(secrets)
     return stream.feed(data) + stream.finish()
@@ -73,13 +73,13 @@ class StreamMask:
         """Search for these as well; to be called before the first `feed`."""
         self._secrets += tuple(secrets)
         search = _search_for(self._secrets)
-        self._needles, self._everything, self._may_be_held = search
+        self._needles, self._telltales, self._everything, self._may_be_held = search
 
     def passes(self, data: bytes) -> bool:
         """Take the next piece if it comes out as it is, and at once; else leave it to ``feed``."""
         if self._everything or self._held or self._tail_bytes(data):
             return False
-        if _holds_one(data, self._needles):
+        if _holds_one(data, self._telltales):
             return False
         self._emitted += len(data)
         return True
@@ -163,9 +163,13 @@ def _holds_one(data: bytes, needles: tuple[bytes, ...]) -> bool:
 
 
 class _Search(NamedTuple):
-    """What is searched for, and which bytes at the end of a piece may begin it."""
+    """What is searched for, and which bytes at the end of a piece may begin it.
+
+    Where no ``telltales`` are there are no needles: they are those that hold no other one.
+    """
 
     needles: tuple[bytes, ...]
+    telltales: tuple[bytes, ...]
     hides_all: bool
     may_be_held: frozenset[int]
 
@@ -175,9 +179,10 @@ class _Search(NamedTuple):
 def _search_for(secrets: tuple[bytes, ...]) -> _Search:
     needles = sorted({needle for secret in secrets for needle in _needles_of(secret)})
     if len(needles) > NEEDLES_MAX:
-        return _Search((), hides_all=True, may_be_held=frozenset())
+        return _Search((), (), hides_all=True, may_be_held=frozenset())
     starts = b"".join(needle[:-1] for needle in needles)
-    return _Search(tuple(needles), hides_all=False, may_be_held=frozenset(starts))
+    telltales = tuple(n for n in needles if not any(o in n for o in needles if o != n))
+    return _Search(tuple(needles), telltales, hides_all=False, may_be_held=frozenset(starts))
 
 
 def _needles_of(secret: bytes) -> Iterable[bytes]:

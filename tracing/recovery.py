@@ -7,7 +7,7 @@ be another process by now.
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,22 @@ class Sealed:
 
 
 def recover(trace_dir: Path) -> list[Sealed]:
-    """Seal every dead bundle in ``trace_dir``. One that cannot be sealed is left as it is."""
-    bundles = sorted(path.parent for path in trace_dir.glob(f"trace-*/{MANIFEST_NAME}"))
-    return [sealed for bundle in bundles if (sealed := _seal_if_dead(bundle)) is not None]
+    """Seal every dead bundle in ``trace_dir``. One that cannot be sealed is left as it is.
+
+    Raises OSError where the directory cannot be listed; it need not be there.
+    """
+    return list(sealed_one_by_one(trace_dir))
+
+
+def sealed_one_by_one(trace_dir: Path) -> Iterator[Sealed]:
+    """Do the same, and give each bundle as soon as it is sealed. Raises OSError."""
+    try:
+        names = sorted(os.listdir(trace_dir))
+    except FileNotFoundError:  # it is made when the first call comes
+        return
+    for name in names:
+        if name.startswith("trace-") and (sealed := _seal_if_dead(trace_dir / name)) is not None:
+            yield sealed
 
 
 def _seal_if_dead(bundle: Path) -> Sealed | None:
