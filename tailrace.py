@@ -259,7 +259,11 @@ def recover(config: Path | None, **flags: str | None) -> None:
     from tracing.recovery import recover as seal_dead_bundles
     from tracing.visible_text import visible
 
-    for sealed in seal_dead_bundles(settings.trace_dir):
+    try:
+        found = seal_dead_bundles(settings.trace_dir)
+    except OSError as error:
+        _fail(EXIT_DAMAGE, [f"{settings.trace_dir}: cannot be read: {error.strerror}"])
+    for sealed in found:
         calls = "1 call" if sealed.calls_aborted == 1 else f"{sealed.calls_aborted} calls"
         bundle = visible(str(sealed.bundle))
         click.echo(f"{bundle}: sealed, {calls} aborted, {sealed.torn_bytes} torn bytes set aside")

@@ -187,6 +187,14 @@ def test_recover_seals_a_dead_bundle_and_says_so(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (0, "")
 
 
+def test_recover_of_what_is_no_directory(tmp_path: Path) -> None:
+    """Told on stderr, with exit code 1, as what cannot be read is elsewhere."""
+    (tmp_path / "file").touch()
+    done = run("recover", "--trace-dir", "file", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "tailrace: file: cannot be read: Not a directory\n"
+
+
 def test_serve_says_what_to_set_and_ends_in_order(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:

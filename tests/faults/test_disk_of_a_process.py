@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import orjson
 import pytest
 
+from tests.support.bundles import write_dead_bundle
 from tests.support.disk_trouble import (
     BEGUN,
     COMPLETED,
@@ -27,12 +29,19 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.serve_process import ServeProcess
 from tests.support.terminals import assert_one_terminal_each
 from tests.support.waiting import wait_until
+from tests.support.worker_processes import is_running
+from tests.support.worker_processes import workers as children_of
 from tracing.recovery import recover
 
+SEALED = "sealed a bundle whose writer died"
 
-def serve(upstream: ScriptedUpstream, trace_dir: Path, tmp_path: Path) -> ServeProcess:
+
+def serve(
+    upstream: ScriptedUpstream, trace_dir: Path, tmp_path: Path, *, workers: int = 1
+) -> ServeProcess:
     """The process before the scripted upstream."""
-    return ServeProcess(f"{upstream.url}/v1", trace_dir, tmp_path, flush_interval=0.001)
+    url = f"{upstream.url}/v1"
+    return ServeProcess(url, trace_dir, tmp_path, flush_interval=0.001, workers=workers)
 
 
 def wait_until_logged(process: ServeProcess, text: str) -> None:
@@ -127,6 +136,42 @@ def test_process_that_ends_while_its_disk_hangs(upstream: ScriptedUpstream, tmp_
     hanging.unlink()
     assert logged(process, NOT_ALL) == 1
     assert_sealed(trace_dir, ["completed"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_old_bundle_whose_disk_hangs(
+    upstream: ScriptedUpstream, tmp_path: Path, workers: int
+) -> None:
+    """It is no reason to take no traffic, to seal no other before it, or not to end."""
+    trace_dir = tmp_path / "traces"
+    write_dead_bundle(trace_dir / "trace-a")
+    write_dead_bundle(trace_dir / "trace-b")
+    hanging = trace_dir / "trace-b" / "trace.jsonl"
+    hanging.unlink()
+    # To open it for reading waits for a writer, who never comes.
+    os.mkfifo(hanging)
+    with serve(upstream, trace_dir, tmp_path, workers=workers) as process:
+        one_call(upstream, process)
+        wait_until_logged(process, SEALED)
+        children = children_of(process)
+        assert process.terminate() == 0
+    wait_until(lambda: not any(map(is_running, children)), "all of its processes ended")
+    own = [bundle for bundle in process.bundles() if bundle.name not in {"trace-a", "trace-b"}]
+    assert_all_say_hello(own, 1)
+    assert (logged(process, SEALED), logged(process, "trace-a")) == (1, 1)
+
+
+def test_trace_dir_that_cannot_be_listed(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    """It is told where and why, in one line, and traffic passes."""
+    trace_dir = tmp_path / "traces"
+    trace_dir.symlink_to(trace_dir)
+    with serve(upstream, trace_dir, tmp_path) as process:
+        one_call(upstream, process)
+        wait_until_logged(process, "cannot look for what a crash left")
+        assert process.terminate() == 0
+    lines = [orjson.loads(line) for line in process.log_path.read_bytes().splitlines()]
+    (told,) = [line for line in lines if line["event"].startswith("cannot look for")]
+    assert (told["trace_dir"], told["error"]) == (str(trace_dir), os.strerror(errno.ELOOP))
 
 
 @pytest.fixture

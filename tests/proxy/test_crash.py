@@ -28,6 +28,8 @@ FLUSH_S = 0.02
 HANDED_ON_S = 0.01
 """A piece is handed on, then noted, in one step of the loop: our clocks look from outside."""
 
+SEALED = "sealed a bundle whose writer died"
+
 pytestmark = pytest.mark.timeout(150)
 
 
@@ -224,9 +226,11 @@ def test_two_processes_share_a_directory(tmp_path: Path) -> None:
                 before = (kept / "trace.jsonl").read_bytes()
                 log = tmp_path / f"{number}-next.log"
                 third = await forks.start(trace_dir, log)
+                left = bundles_of(trace_dir, doomed.pid)
+                await asyncio.to_thread(wait_until_sealed, left, log)
                 assert (kept / "trace.jsonl").read_bytes().startswith(before)
                 assert await forks.stop(third.pid) == 0
-                check_sealed(bundles_of(trace_dir, doomed.pid), log)
+                check_sealed(left, log)
             stop.set()
             await calling
             assert await forks.stop(living.pid) == 0
@@ -256,10 +260,15 @@ def first_bundles_of(trace_dir: Path, pid: int) -> list[Path]:
     return bundles_of(trace_dir, pid)
 
 
+def wait_until_sealed(bundles: list[Path], log: Path) -> None:
+    """Wait until the log tells of so many: the proxy seals beside its traffic."""
+    wait_until(lambda: log.read_text().count(SEALED) >= len(bundles), "sealed")
+
+
 def check_sealed(bundles: list[Path], log: Path) -> None:
     """Hold that these bundles, at most one, were sealed, and that the log tells just that."""
     told = [json.loads(line) for line in log.read_text().splitlines()]
-    sealed = [line for line in told if line["event"] == "sealed a bundle whose writer died"]
+    sealed = [line for line in told if line["event"] == SEALED]
     assert [line["bundle"] for line in sealed] == [str(bundle) for bundle in bundles]
     for bundle, line in zip(bundles, sealed, strict=True):
         assert verify(bundle).is_whole

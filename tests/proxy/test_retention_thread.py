@@ -155,6 +155,25 @@ def test_end_amid_a_removal(
     assert list(trace_dir.iterdir()) == []
 
 
+def test_disk_that_hangs_is_left_behind(trace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy ends, whatever a pass waits for."""
+    monkeypatch.setattr(retention_thread, "STOP_SECONDS", 0.01)
+    hangs, disk_is_back, has_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def apply(_retention: Retention, _now_unix: float) -> Outcome:
+        hangs.set()
+        disk_is_back.wait(GUARD_S)
+        has_ended.set()
+        return Outcome()
+
+    monkeypatch.setattr(Retention, "apply", apply)
+    with applied_retention(settings(trace_dir)):
+        assert hangs.wait(GUARD_S)
+    assert not has_ended.is_set()
+    disk_is_back.set()
+    assert has_ended.wait(GUARD_S)
+
+
 def test_faults_are_told_and_the_next_pass_comes(
     trace_dir: Path, passes: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

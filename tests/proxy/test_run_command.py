@@ -9,6 +9,7 @@ import pytest
 from proxy.own_bundles import OwnBundles
 from proxy.run_command import (
     CommandError,
+    Finished,
     base_url_layer,
     command_for,
     environment_for,
@@ -128,3 +129,11 @@ def test_only_our_own_new_bundles_are_ours(tmp_path: Path, monkeypatch: pytest.M
 def test_a_trace_directory_that_is_not_there_holds_no_bundle(tmp_path: Path) -> None:
     """With capture off it is never made."""
     assert OwnBundles(tmp_path / "none").found() == []
+
+
+def test_a_trace_directory_that_cannot_be_listed_stops_no_command(tmp_path: Path) -> None:
+    """The command runs, and its exit code is ours."""
+    loop = tmp_path / "traces"
+    loop.symlink_to(loop)
+    settings = Settings(listen="127.0.0.1:0", trace_dir=loop)
+    assert run_command(settings, ["true"]) == Finished(exit_code=0, bundles=[])

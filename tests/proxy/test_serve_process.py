@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.bundles import write_dead_bundle
 from tests.support.differential import call
 from tests.support.events import ev_created, ev_text_delta, sse, text_stream
 from tests.support.raw_http import BodyReader, RawConnection, exchange, request_bytes
@@ -19,6 +20,9 @@ from tracing.recovery import recover
 
 STREAM = sse(*text_stream("Hel", "lo"))
 BEGUN = sse(ev_created("resp_1"), ev_text_delta("Hel"))
+SEALED = "sealed a bundle whose writer died"
+LAST = "trace-z"
+"""A bundle that is looked at after all that a proxy writes: those have hexadecimal names."""
 
 
 def serve(upstream: ScriptedUpstream, tmp_path: Path, **settings: Any) -> ServeProcess:
@@ -154,7 +158,10 @@ def test_next_start_seals_what_a_crash_left(upstream: ScriptedUpstream, tmp_path
     with serve(upstream, tmp_path) as first:
         connection, body = open_stream(first.port)
         wait_until_on_disk(first, BEGUN, bundles=2)
-        with serve(upstream, tmp_path):
+        wait_until(lambda: SEALED in first.log_path.read_text(), "the first is done with sealing")
+        write_dead_bundle(tmp_path / "traces" / LAST)
+        with serve(upstream, tmp_path) as second:
+            wait_until(lambda: LAST in second.log_path.read_text(), "all others were looked at")
             gate.open()
             assert body.read_all() == STREAM
         connection.close()

@@ -16,6 +16,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_processes import (
     begun_bundles,
     bundles_by_writer,
+    is_running,
     kill,
     log_lines,
     settled_workers,
@@ -107,13 +108,9 @@ def test_workers_end_when_their_parent_is_killed(
         for stream in streams.values():
             finish(stream)
         written = bundles_by_writer(process)
-        wait_until(lambda: not any(map(_is_running, streams)), "the workers ended")
+        wait_until(lambda: not any(map(is_running, streams)), "the workers ended")
     for bundle in written.values():
         assert reduce_bundle(bundle)["recording_complete"] is True
-
-
-def _is_running(pid: int) -> bool:
-    return Path(f"/proc/{pid}/exe").exists()
 
 
 def test_connection_that_waits_for_a_dead_worker_is_served_by_the_next(

@@ -249,3 +249,10 @@ def message(role: str, text: str, **extra: object) -> Json:
         "content": [{"type": part, "text": text}],
         **extra,
     }
+
+
+def write_dead_bundle(path: Path) -> None:
+    """What a crash left of a bundle of ours."""
+    builder = BundleBuilder(path)
+    builder.manifest["producer"] = {"name": "tailrace"}
+    builder.write()

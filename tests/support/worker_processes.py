@@ -38,6 +38,11 @@ def worker_of(connection: RawConnection, among: set[int]) -> int:
     return owner[0]
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended yet; one that nobody has waited for has."""
+    return Path(f"/proc/{pid}/exe").exists()
+
+
 def kill(pid: int) -> None:
     """SIGKILL, as a crash."""
     os.kill(pid, signal.SIGKILL)
