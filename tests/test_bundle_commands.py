@@ -32,8 +32,11 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
-    """The command's output and exit code, with these variables."""
-    return CliRunner().invoke(tailrace.main, [str(a) for a in arguments], env=environment)
+    """The command's output and exit code, with these variables of ours and no others."""
+    others = {name: None for name in os.environ if name.startswith("TAILRACE_")}
+    return CliRunner().invoke(
+        tailrace.main, [str(a) for a in arguments], env={**others, **environment}
+    )
 
 
 def test_verify_of_what_is_whole(traces: Path) -> None:
