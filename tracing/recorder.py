@@ -123,7 +123,7 @@ class ThreadedRecorder:
         """Begin the trace of a WebSocket, with the handshake's answer."""
         if head.scope is not Scope.CALL:
             return NULL_SOCKET_TRACE
-        trace = WebSocketTrace(head, status, headers, self)
+        trace = WebSocketTrace(head, status, headers, self, CALL_BYTES)
         return GuardedSocketTrace(trace, self._trace_failed)
 
     def _trace_failed(self, error: Exception) -> None:

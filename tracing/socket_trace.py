@@ -68,8 +68,19 @@ class _Lane:
 class WebSocketTrace:
     """The trace of a WebSocket that was accepted."""
 
-    def __init__(self, head: RequestHead, status: int, headers: RawHeaders, queue: Queue) -> None:
-        """``status`` and ``headers`` are of the handshake's answer."""
+    def __init__(
+        self,
+        head: RequestHead,
+        status: int,
+        headers: RawHeaders,
+        queue: Queue,
+        held_bytes: int = 0,
+    ) -> None:
+        """``status`` and ``headers`` are of the handshake's answer.
+
+        ``held_bytes`` of memory are for the start of each call, and as many for its end.
+        """
+        self._held_bytes = held_bytes
         self._head = head
         self._handshake = (status, headers)
         self._queue = queue
@@ -243,6 +254,7 @@ class WebSocketTrace:
         self._lane(stream_id).waiting.append(call)
         self._open_calls += 1
         status, headers = self._handshake
+        self._queue.hold(self._held_bytes)
         self._queue.put(
             CallStarted(
                 call_id=call.call_id,
@@ -250,7 +262,7 @@ class WebSocketTrace:
                 arrived_unix_ns=time.time_ns(),
                 body=None if kept is None else [kept],
                 body_bytes=size,
-                kept_bytes=len(kept or b""),
+                kept_bytes=self._held_bytes + len(kept or b""),
                 is_whole=True,
                 lost=lost,
                 socket=SocketCall(
@@ -274,6 +286,7 @@ class WebSocketTrace:
         self._open_calls -= 1
         if call.observer.lost_bytes:
             self._queue.count_lost("response_bytes", call.observer.lost_bytes)
+        self._queue.hold(self._held_bytes)
         self._queue.put(
             CallEnded(
                 call_id=call.call_id,
@@ -291,7 +304,7 @@ class WebSocketTrace:
                 lost_bytes=call.lost_bytes,
                 wire_sha256=None,
                 decode_error=self._failure,
-                held_bytes=0,
+                held_bytes=self._held_bytes,
             )
         )
 

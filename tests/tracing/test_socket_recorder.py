@@ -92,6 +92,7 @@ def test_many_sockets_at_once(tmp_path: Path) -> None:
             socket.ended(TransportEnd.CLIENT_CLOSED, None)
             assert socket.open_calls == 0
         assert recorder.lost() == {}
+    assert recorder._waiting_bytes() == 0
     assert told.failures == []
     assert len(told.calls) == 2 * SOCKETS
     bundle = only_bundle([*tmp_path.glob("trace-*")])
