@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Literal
@@ -142,9 +142,9 @@ class App:
                 raise
             finally:
                 if self._drains(forwarding):
-                    self._hold(asyncio.create_task(self._drain(forwarding, forwarding.drain())))
+                    self._read_on(forwarding, forwarding.drain)
                 elif forwarding.end is TransportEnd.CLIENT_CLOSED and forwarding.is_behind:
-                    self._hold(asyncio.create_task(self._drain(forwarding, forwarding.catch_up())))
+                    self._read_on(forwarding, forwarding.catch_up)
                 else:
                     forwarding.close()
                 self._note_end(head, forwarding, started_ns)
@@ -194,14 +194,22 @@ class App:
             and forwarding.may_drain
         )
 
-    async def _drain(self, forwarding: Forwarding, reading: Coroutine[Any, Any, None]) -> None:
-        try:
-            await reading
-        except asyncio.CancelledError:
-            forwarding.cut(TransportEnd.SHUTDOWN)
-            raise
-        finally:
-            forwarding.close()
+    def _read_on(
+        self, forwarding: Forwarding, reading: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Read on without the client, and close then."""
+
+        async def read() -> None:
+            try:
+                await reading()
+            except asyncio.CancelledError:
+                forwarding.cut(TransportEnd.SHUTDOWN)
+                raise
+
+        task = asyncio.create_task(read())
+        # Not at the end of the task: one that is cancelled before it began does not come there.
+        task.add_done_callback(lambda _: forwarding.close())
+        self._hold(task)
 
     def _note_end(self, head: RequestHead, forwarding: Forwarding, started_ns: int) -> None:
         status = forwarding.status

@@ -72,6 +72,9 @@ class ResponseRelay:
         self._head = head
         if self._client is not None:
             self._client.on_blocked, self._client.on_free = self._block, self._free
+            if self._client.writing_paused:
+                # It has not taken the response before this one, which nobody waits for.
+                self._block()
         self._upstream.switch_to(self)
         if self._idle_timeout is not None:
             loop = asyncio.get_running_loop()
@@ -87,6 +90,7 @@ class ResponseRelay:
     def feed_data(self, data: bytes) -> None:
         """Pass on what came, then let it be seen."""
         if self._is_done:
+            self._body.has_excess = True
             return
         self.bytes_seen += len(data)
         body = self._body

@@ -1,6 +1,7 @@
 """Runs the proxy: from settings to a listening socket, and from a signal to a clean end."""
 
 import asyncio
+import asyncio.sslproto
 import gc
 import logging
 import os
@@ -34,6 +35,7 @@ from .retention_thread import applied_retention
 from .sealing import start_sealing
 from .settings import Settings
 from .upstream import Upstream, UpstreamSettings
+from .upstream_protocol import READ_BYTES_MAX
 from .worker_link import Wish, WorkerEnd
 
 RECORDER_CLOSE_SECONDS = 5.0
@@ -197,6 +199,8 @@ def tune_interpreter() -> None:
     so it may come seldom: it took a tenth of the CPU under load.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    # A buffer of this size for each TLS connection, too, which by default is four times as large.
+    asyncio.sslproto.SSLProtocol.max_size = READ_BYTES_MAX
     gc.freeze()
     gc.set_threshold(COLLECTOR_THRESHOLD, 20, 100)
 

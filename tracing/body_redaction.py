@@ -102,7 +102,7 @@ def may_hide_more(data: bytes, value: object) -> bool:
         marks += data.count(b"\\u0022")
     if marks <= again.count(b'"'):
         return False
-    return any(telltale in data for telltale in _TELLTALES)
+    return b"\\u" in data or any(telltale in data for telltale in _TELLTALES)
 
 
 def redact_body(value: object) -> RedactedBody:

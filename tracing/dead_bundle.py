@@ -5,21 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bundle_reader import BundleReader, RawEvent, TornTail
-from .events import EVENT_LOG_NAME
+from .events import END_OF_CALL, EVENT_LOG_NAME
 from .strict_json import NotStrictJson, loads_strict
 
 _LAST_LINE_BYTES_MAX = 4096
 """A clean end's last line has some two hundred bytes."""
-
-_END_OF_CALL = frozenset(
-    {
-        "inference_completed",
-        "inference_failed",
-        "inference_cancelled",
-        "compaction_request_completed",
-        "compaction_request_failed",
-    }
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,9 +82,9 @@ def _fold(found: Found, event: RawEvent) -> None:
             found.open_calls[call_id] = event
         case {"type": "compaction_request_started", "compaction_request_id": str(call_id)}:
             found.open_calls[call_id] = event
-        case {"type": str(kind), "inference_call_id": str(call_id)} if kind in _END_OF_CALL:
+        case {"type": str(kind), "inference_call_id": str(call_id)} if kind in END_OF_CALL:
             found.open_calls.pop(call_id, None)
-        case {"type": str(kind), "compaction_request_id": str(call_id)} if kind in _END_OF_CALL:
+        case {"type": str(kind), "compaction_request_id": str(call_id)} if kind in END_OF_CALL:
             found.open_calls.pop(call_id, None)
         case _:
             pass

@@ -23,3 +23,15 @@ class PayloadKind(StrEnum):
     COMPACTION_REQUEST = "compaction_request"
     COMPACTION_RESPONSE = "compaction_response"
     PROTOCOL_EVENT = "protocol_event"
+
+
+END_OF_CALL = frozenset(
+    {
+        "inference_completed",
+        "inference_failed",
+        "inference_cancelled",
+        "compaction_request_completed",
+        "compaction_request_failed",
+    }
+)
+"""The terminal events: exactly one ends each call."""

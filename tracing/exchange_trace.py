@@ -42,6 +42,9 @@ class Queue(Protocol):
     def reserve(self, size: int) -> bool:
         """Ask for ``size`` bytes of the memory that waits for the disk."""
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether there are ``size`` bytes left of that memory for a call."""
+
     def hold(self, size: int) -> None:
         """Take ``size`` bytes of that memory for what is handed over in any case."""
 
@@ -216,7 +219,8 @@ class CallTrace:
     def _capture(self, kind: Kind, data: bytes, headers: RawHeaders = ()) -> None:
         if not self._queue.keeps_bodies:
             return
-        if not self._pieces.add(kind, data, headers):
+        # A capture has an end and no hole: what stood in one could have been half of a secret.
+        if self._lost_bytes or not self._pieces.add(kind, data, headers):
             self._lost_bytes += len(data)
             self._queue.count_lost("capture_bytes", len(data))
 

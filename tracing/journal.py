@@ -355,12 +355,12 @@ class Journal:
         self._sockets = {c: held for c, held in self._sockets.items() if held is not bundle}
         for number, (call, holder) in list(self._calls.items()):
             if holder is bundle:
-                self._count_lost("request_bytes", call.bytes_up)
                 if lost_bytes := call.forget_capture():
                     self._count_lost("capture_bytes", lost_bytes)
                 payload = stub("the bundle was deleted while in use")
                 call.forget_request(payload)
                 self._begin_in_bundle(number, call, payload)
+                self._count_lost("request_bytes", call.bytes_up)
         self._retired.remove(bundle)
         with suppress(OSError):
             bundle.writer.flush()

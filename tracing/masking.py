@@ -22,11 +22,14 @@ NEEDLES_MAX = 1024
 """Each needle costs a scan of the stream. Beyond this many, all of the content is masked: a trace
 without content is better than a trace with a secret or a proxy that stands still."""
 
+_REMEMBERED_BYTES_MAX = 4096
 _MASK = b"*"
 
 # What every JSON encoder writes as it is: most keys are such. Those that URLs need not escape
 # either need one needle only.
 _NEVER_ESCAPED = re.compile(rb"[A-Za-z0-9 !#$%()*+,.:;=?@\[\]^_`{|}~-]*")
+
+_ESCAPE = re.compile(rb"%[0-9A-F]{2}")
 
 # Encoders that take JSON for HTML escape these: Go's do it by default.
 _HTML_ESCAPES = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
@@ -174,9 +177,19 @@ class _Search(NamedTuple):
     may_be_held: frozenset[int]
 
 
-# A client sends the same key with every call.
-@lru_cache(maxsize=256)
 def _search_for(secrets: tuple[bytes, ...]) -> _Search:
+    # A client sends the same key with every call; large secrets are not worth the memory.
+    if sum(map(len, secrets)) <= _REMEMBERED_BYTES_MAX:
+        return _remembered_search(secrets)
+    return _new_search(secrets)
+
+
+@lru_cache(maxsize=256)
+def _remembered_search(secrets: tuple[bytes, ...]) -> _Search:
+    return _new_search(secrets)
+
+
+def _new_search(secrets: tuple[bytes, ...]) -> _Search:
     needles = sorted({needle for secret in secrets for needle in _needles_of(secret)})
     if len(needles) > NEEDLES_MAX:
         return _Search((), (), hides_all=True, may_be_held=frozenset())
@@ -197,9 +210,9 @@ def _needles_of(secret: bytes) -> Iterable[bytes]:
 
 def _forms_of(secret: bytes) -> set[bytes]:
     """The secret as it is, as JSON encoders write it inside a string, and as it is in a URL."""
-    in_url = quote(secret, safe="").encode()
+    in_url = _forms_in_url(secret)
     if _NEVER_ESCAPED.fullmatch(secret):
-        return {secret, in_url}
+        return {secret, *in_url}
     try:
         text = secret.decode()
     except UnicodeDecodeError:
@@ -208,4 +221,10 @@ def _forms_of(secret: bytes) -> set[bytes]:
     ascii_only = json.dumps(text)[1:-1]
     written = {plain, ascii_only, plain.translate(_HTML_ESCAPES)}
     written |= {form.replace("/", "\\/") for form in (plain, ascii_only)}
-    return {secret, in_url, *(form.encode() for form in written)}
+    return {secret, *in_url, *(form.encode() for form in written)}
+
+
+def _forms_in_url(secret: bytes) -> set[bytes]:
+    """The secret as encoders of URLs write it: with or without slashes, in upper or lower case."""
+    forms = {quote(secret, safe="").encode(), quote(secret).encode()}
+    return forms | {_ESCAPE.sub(lambda escape: escape[0].lower(), form) for form in forms}

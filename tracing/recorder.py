@@ -109,7 +109,7 @@ class ThreadedRecorder:
                 return NULL_TRACE
             case Scope.EXCHANGE | Scope.CALL | Scope.COMPACTION:
                 held_bytes = CALL_BYTES + head.size
-                if self._waiting_bytes() + held_bytes > self._pending_bytes_max:
+                if not self.has_room(held_bytes):
                     self.count_lost("calls", 1)
                     return NULL_TRACE
                 trace: Trace = (
@@ -157,6 +157,10 @@ class ThreadedRecorder:
         if waiting > _URGENT_BYTES and not self._hurry.is_set():
             self._hurry.set()
         return True
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether there are ``size`` bytes left of that memory for a call."""
+        return self._waiting_bytes() + size <= self._pending_bytes_max
 
     def hold(self, size: int) -> None:
         """Take ``size`` bytes of that memory for what is handed over in any case."""

@@ -31,9 +31,9 @@ __all__ = [
     "set_cookie_secrets",
 ]
 
-RawHeaders = tuple[tuple[bytes, bytes], ...]
-
 _REMEMBERED_BYTES_MAX = 512
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Names and values as they came, duplicates and order included: aiohttp's `raw_headers`."""
 
 _KEPT_HEADERS = frozenset(
@@ -118,7 +118,7 @@ def header_secrets(headers: RawHeaders) -> tuple[bytes, ...]:
 
 def _field_secrets(field: tuple[bytes, bytes]) -> tuple[bytes, ...]:
     # A client sends most fields with every call; large ones are few, and not worth the memory.
-    if len(field[1]) <= _REMEMBERED_BYTES_MAX:
+    if len(field[0]) + len(field[1]) <= _REMEMBERED_BYTES_MAX:
         return _remembered_secrets(field)
     return _secrets_in_field(field)
 

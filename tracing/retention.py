@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bundle_lock import bundle_lock
-from .events import EVENT_LOG_NAME, MANIFEST_NAME
+from .events import EVENT_LOG_NAME, MANIFEST_NAME, STREAMS_NAME
 from .strict_json import NotStrictJson, loads_strict
 
 _BUNDLE = re.compile(r"trace-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -132,14 +132,18 @@ class Retention:
         return [kept for _, kept in measured.values()]
 
     def _measure(self, name: str) -> tuple[int, _Kept]:
+        self._pause()
         bundle = self._trace_dir / name
         log = bundle / EVENT_LOG_NAME
         written_ns = (log if log.exists() else bundle).lstat().st_mtime_ns
+        # A stream that goes on grows its capture alone.
+        captures = [path.lstat().st_mtime_ns for path in (bundle / STREAMS_NAME).glob("*")]
+        stamp = max(captures, default=0) + written_ns
         before = self._measured.get(name)
-        if before is not None and before[0] == written_ns:
+        if before is not None and before[0] == stamp:
             return before
         size = sum(self._bytes_of(path) for path in (bundle, *bundle.rglob("*")))
-        return written_ns, _Kept(name=name, bytes=size, written_unix=written_ns / 1e9)
+        return stamp, _Kept(name=name, bytes=size, written_unix=written_ns / 1e9)
 
     def _bytes_of(self, path: Path) -> int:
         """What a file takes of the disk, as `du` counts it."""
@@ -200,10 +204,11 @@ def _only_one(trace_dir: Path) -> Iterator[None]:
     """Hold the directory against others that apply retention to it."""
     fd = os.open(trace_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RetentionBusy(f"another process applies retention to {trace_dir} now") from None
         yield
-    except BlockingIOError:
-        raise RetentionBusy(f"another process applies retention to {trace_dir} now") from None
     finally:
         os.close(fd)
 

@@ -44,8 +44,14 @@ class _Call:
     observer: ResponseObserver
     pieces: CallPieces
     arrived_ns: int
+    is_traced: bool
+    """False where there was no memory even for its start and end."""
     lost_bytes: int = 0
     response_id: str | None = None
+
+
+def _keep_nothing(_size: int) -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -239,6 +245,7 @@ class WebSocketTrace:
         if data is not None and not self._queue.reserve(len(data)):
             self._queue.count_lost("request_bytes", len(data))
             kept, lost = None, NO_MEMORY
+        is_traced = self._queue.has_room(self._held_bytes)
         call_id = new_id()
         call = _Call(
             call_id=call_id,
@@ -246,13 +253,17 @@ class WebSocketTrace:
             observer=ResponseObserver(
                 is_stream=True,
                 event_bytes_max=self._queue.event_bytes_max,
-                reserve=self._queue.reserve,
+                reserve=self._queue.reserve if is_traced else _keep_nothing,
             ),
             pieces=CallPieces(call_id, self._queue),
             arrived_ns=time.monotonic_ns(),
+            is_traced=is_traced,
         )
         self._lane(stream_id).waiting.append(call)
         self._open_calls += 1
+        if not is_traced:
+            self._queue.count_lost("calls", 1)
+            return call
         status, headers = self._handshake
         self._queue.hold(self._held_bytes)
         self._queue.put(
@@ -276,7 +287,7 @@ class WebSocketTrace:
         return call
 
     def _capture(self, call: _Call, data: bytes, headers: RawHeaders) -> None:
-        if not self._queue.keeps_bodies:
+        if not self._queue.keeps_bodies or not call.is_traced:
             return
         if not call.pieces.add(Kind.MESSAGE, data, headers):
             call.lost_bytes += len(data)
@@ -284,6 +295,8 @@ class WebSocketTrace:
 
     def _end(self, call: _Call, end: TransportEnd, text: str | None) -> None:
         self._open_calls -= 1
+        if not call.is_traced:
+            return
         if call.observer.lost_bytes:
             self._queue.count_lost("response_bytes", call.observer.lost_bytes)
         self._queue.hold(self._held_bytes)

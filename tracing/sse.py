@@ -67,11 +67,14 @@ class SSEScanner:
         self._oversize: bytes | None = None
 
     def feed(self, data: bytes) -> list[SSEEvent]:
-        """Return the events that ``data`` completed, in order, without those of ``skip``."""
+        """Return the events that ``data`` completed, without those of ``skip``.
+
+        In order, but the one of ``once`` comes last.
+        """
         buffer = self._buffer
         if not buffer and self._is_one_delta(data):
             self.count += 1
-            self.last = data[:_LAST_BYTES_MAX]
+            self.last = data[:-2][:_LAST_BYTES_MAX]
             return []
         if self._at_start and not buffer and data and data[0] != _BOM[0]:
             self._at_start = False
@@ -128,16 +131,18 @@ class SSEScanner:
         """
         blocks = [window[:end], *window[end + 2 :].split(b"\n\n")]
         rest = blocks.pop()
-        unskipped = [block for block in blocks if not block.startswith(self._skip)]
+        others = [_without_line_ends(block) for block in blocks if not block.startswith(self._skip)]
+        unskipped = [block for block in others if not block.startswith(self._skip)]
         self.count += len(blocks) - len(unskipped)
         events = [event for block in unskipped if (event := _parse(block)) is not None]
         self.count += len(events)
         if self._once is not None:
-            first = next((block for block in blocks if block.startswith(self._once)), None)
+            stripped = map(_without_line_ends, blocks)
+            first = next((block for block in stripped if block.startswith(self._once)), None)
             if first is not None and (event := _parse(first)) is not None:
                 self._once = None
                 events.append(event)
-        for block in reversed(blocks):
+        for block in map(_without_line_ends, reversed(blocks)):
             if block.startswith(self._skip) or _parse(block) is not None:
                 self.last = block[:_LAST_BYTES_MAX]
                 break
@@ -217,6 +222,10 @@ def _skip_line_ends(window: bytes | bytearray, start: int) -> int:
     while start < len(window) and window[start] in b"\r\n":
         start += 1
     return start
+
+
+def _without_line_ends(block: bytes) -> bytes:
+    return block.lstrip(b"\n")
 
 
 def _parse(block: bytes) -> SSEEvent | None:

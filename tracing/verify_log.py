@@ -10,19 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from .bundle_reader import BundleReader, DamagedLine, PayloadRef, RawEvent, TornTail
-from .events import EVENT_LOG_NAME, MANIFEST_NAME, SCHEMA_VERSION
+from .events import END_OF_CALL, EVENT_LOG_NAME, MANIFEST_NAME, SCHEMA_VERSION
 from .findings import Code, Finding, damage
 
 _STARTS = frozenset({"inference_started", "compaction_request_started"})
-_TERMINALS = frozenset(
-    {
-        "inference_completed",
-        "inference_failed",
-        "inference_cancelled",
-        "compaction_request_completed",
-        "compaction_request_failed",
-    }
-)
 _REFERENCE_OF = {
     "inference_started": "request_payload",
     "inference_completed": "response_payload",
@@ -148,7 +139,7 @@ class _Log:
                 facts.is_recording_completed = True
             case {"type": str(kind), **fields} if kind in _STARTS:
                 self._start(event.seq, _call_id(fields))
-            case {"type": str(kind), **fields} if kind in _TERMINALS:
+            case {"type": str(kind), **fields} if kind in END_OF_CALL:
                 self._end(event.seq, kind, fields)
             case _:
                 pass

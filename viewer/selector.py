@@ -89,7 +89,8 @@ def _without_threads_of_calls(targets: dict[Target, None]) -> dict[Target, None]
 
 def entries_under(trace_dir: Path) -> Iterator[Entry]:
     """Every id in the bundles of a trace directory. What cannot be read has none."""
-    for log in sorted(trace_dir.glob(f"*/{EVENT_LOG_NAME}")):
+    # A name with a dot is that of a bundle which is being removed.
+    for log in sorted(trace_dir.glob(f"[!.]*/{EVENT_LOG_NAME}")):
         try:
             yield from _entries_of(log.parent)
         except (NotABundle, OSError):

@@ -76,14 +76,21 @@ def responses(draw: st.DrawFn, *, has_body: bool) -> Response:
     headers, framed_body = framed(framing, body, sizes, wrong_by)
     wire = draw(st.sampled_from([b"", Head(status=103).encode()]))
     wire += Head(status=status, headers=(SSE_TYPE, ID, *headers)).encode()
-    is_whole = not has_body or status in BODILESS
-    wire += b"" if is_whole else framed_body
+    has_body = has_body and status not in BODILESS
+    end = len(wire)
+    if has_body:
+        end += min(len(body), max(0, len(body) + wrong_by)) if framing == "length" else 0
+        end += len(framed_body) if framing == "chunked" else 0
+        wire += framed_body
+    never_ends = has_body and (framing == "close" or (framing == "length" and wrong_by > 0))
     if draw(st.booleans()):
         wire = wire[: draw(st.integers(0, len(wire)))]
-        is_whole = False
     ends = draw(st.sampled_from(ENDS))
-    must_end = framing == "close" or wrong_by or not is_whole
-    cuts = draw(st.lists(st.integers(0, len(wire)), max_size=8))
+    must_end = framing == "close" or never_ends or len(wire) < end
+    # On a connection that is in use again nobody could tell what comes later, an end or more of the
+    # body, from what was asked for; so an end only comes where one is due, and more comes at once.
+    last = len(wire) if len(wire) <= end else end - 1
+    cuts = [cut for cut in draw(st.lists(st.integers(0, len(wire)), max_size=8)) if cut <= last]
     edges = sorted({0, len(wire), *cuts})
     segments = tuple(wire[a:b] for a, b in pairwise(edges))
     return Response(wire=wire, segments=segments, ends=(ends,) if must_end else ())

@@ -258,3 +258,23 @@ def test_rest_is_told() -> None:
     """What has no blank line after it is no event, and is told at the end."""
     assert seen([b"data: 1\n\ndata: 2\n"])[3] == b"data: 2\n"
     assert seen([b"data: 1\n\n\n\r\n"])[3] is None
+
+
+SKIPPED, TEXT = b"event: d\ndata: {}\n\n", b"event: t\ndata: {}\n\n"
+
+
+@given(
+    st.lists(st.sampled_from([SKIPPED, TEXT, b"data: x\n\n", b"\n", b": c\n\n"])),
+    st.lists(st.integers(0, 200)),
+)
+def test_skipped_events(blocks: list[bytes], places: list[int]) -> None:
+    """They are counted and not returned, but for the first of those that are asked for once."""
+    stream = b"".join(blocks)
+    scanner = SSEScanner(MIB, (SKIPPED[:8], TEXT[:8]), once=TEXT[:8])
+    events = [event for piece in cut(stream, places) for event in scanner.feed(piece)]
+    whole = SSEScanner(MIB)
+    every = whole.feed(stream)
+    assert (scanner.count, scanner.last) == (whole.count, whole.last)
+    others = [event for event in every if event.data == b"x"]
+    assert [event for event in events if event.data == b"x"] == others
+    assert [event.type for event in events if event.data != b"x"] == [b"t"] * (TEXT in blocks)
