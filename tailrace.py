@@ -274,10 +274,11 @@ def recover(config: Path | None, **flags: str | None) -> None:
 @_trace_dir
 @click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
 def prune(config: Path | None, *, dry_run: bool, **flags: str | None) -> None:
-    """Remove the bundles that are over the limits kept_bytes_max and kept_age_max.
+    """Remove the bundles that are over the limits.
 
-    Those that were written longest ago go first. A bundle in use stays, and so does everything that
-    is no bundle of tailrace. `tailrace serve` does the same every minute.
+    The limits are kept_bytes_max and kept_age_max. Bundles that were written longest ago go first.
+    One in use stays, and so does everything that is no bundle of tailrace. `tailrace serve` does
+    the same every minute.
     """
     settings = _settings(flags, config)
     from tracing.retention import Limits, Retention, RetentionBusy

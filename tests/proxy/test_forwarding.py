@@ -240,28 +240,6 @@ def test_client_that_does_not_read_costs_little_memory(
     assert first["proxy"]["bytes_down"] < 2 * 1024 * 1024
 
 
-def test_client_that_asks_again_and_does_not_read_costs_little_memory(
-    upstream: ScriptedUpstream, proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A response that begins while the client has not taken the one before is held back at once."""
-    shrink_send_buffers(monkeypatch)
-    paused = watch(monkeypatch, DownstreamProtocol, "pause_writing")
-    line = b": " + b"x" * 998 + b"\n\n"
-    # The first one ends in the client's buffer; whoever waits for it has seen it end.
-    upstream.enqueue(Reply(body=[line * 120]))
-    upstream.enqueue(stream_reply(*[line * 1000] * 64))
-    stalled = StalledConnection(proxy.port)
-    stalled.send(call() + call())
-    assert paused.wait(GUARD_S)
-    upstream.request(1)
-    wait_until_read(proxy.port)
-    stalled.abort()
-    upstream.request(1).wait_until_closed_by_peer()
-    _, second = calls(state_after(proxy))
-    assert second["execution"]["status"] == "cancelled"
-    assert second["proxy"]["bytes_down"] < 2 * 1024 * 1024
-
-
 def test_upstream_that_does_not_read_costs_little_memory(
     upstream: ScriptedUpstream, proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
