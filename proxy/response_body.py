@@ -13,7 +13,7 @@ LINE_BYTES_MAX = 8 * 1024
 """Of a chunk's size line, and of all trailers together: as much as servers take of a line."""
 
 _CRLF = b"\r\n"
-_LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 _LONGEST_SIZE = 16
 """Digits in a chunk's size, zeros before it included: more than any real size has."""
 
@@ -158,7 +158,7 @@ class ChunkedBody:
             if blank_line < 0:
                 return self._hold(data, at)
             end = blank_line + 2 * len(_CRLF)
-        wire.append(_LAST_CHUNK)
+        wire.append(LAST_CHUNK)
         self.is_ended = True
         return end
 

@@ -16,10 +16,8 @@ from .errors import (
     idle_timeout_error,
 )
 from .headers import Framing
-from .response_body import ChunkedBody, ResponseBody
+from .response_body import LAST_CHUNK, ChunkedBody, ResponseBody
 from .upstream_protocol import UpstreamProtocol
-
-_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ResponseRelay:
@@ -126,7 +124,7 @@ class ResponseRelay:
         if self._timer is not None:
             self._timer.cancel()
         if self._makes_chunks and self._body.is_ended:
-            self._send(_LAST_CHUNK)
+            self._send(LAST_CHUNK)
         self.let_go_of_client()
         self._on_end(error)
 

@@ -153,7 +153,8 @@ class UpstreamProtocol(ResponseHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection until it has ended: aiohttp forgets it when it begins to close."""
         self._made = cast("asyncio.Transport", transport)
-        # What one call of the loop may be busy with; asyncio's own is four times as much.
+        # What one call of the loop may be busy with; asyncio's own is four times as much. The
+        # attribute is asyncio's (selector_events), and in no stub.
         transport.max_size = READ_BYTES_MAX  # type: ignore[attr-defined]
         self._transports.add(self._made)
         super().connection_made(transport)
