@@ -14,6 +14,7 @@ from tracing.interface import NULL_TRACE, Recorder
 from tracing.scope import Scope
 from tracing.terminal import TransportEnd
 
+from .blocked_stretches import BlockedStretches
 from .downstream import DownstreamProtocol, RelayedResponse
 from .errors import Refusal, UpstreamError, refusal_response, upstream_error_response
 from .headers import Framing, request_head, response_framing, response_head
@@ -121,13 +122,19 @@ class Forwarding:
             self._note_unsent()
         else:
             self._exchange.end(is_whole=self._relay is not None and self._relay.is_whole)
-        client_ns = 0
+        self._trace.ended(self.end, self.end_text, self._waits())
+
+    def _waits(self) -> Waits:
+        """How long each side was waited for, once nothing is waited for any more."""
+        blocked = BlockedStretches()
         if self._relay is not None:
             self._relay.end(None)
-            client_ns = self._relay.blocked_ns
-        upstream_ns = time.monotonic_ns() - self._started_ns - client_ns
-        waits = Waits(upstream_ns=upstream_ns, client_ns=client_ns)
-        self._trace.ended(self.end, self.end_text, waits)
+            blocked = self._relay.blocked
+        return Waits(
+            upstream_ns=time.monotonic_ns() - self._started_ns - blocked.total_ns,
+            client_ns=blocked.total_ns,
+            client_blocked_ns=blocked.longest(),
+        )
 
     def _outgoing(self, upstream: Upstream) -> OutgoingRequest:
         request = self._request

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from .blocked_stretches import BlockedStretches
 from .downstream import DownstreamProtocol
 from .errors import (
     UpstreamDisconnectedError,
@@ -49,11 +50,10 @@ class ResponseRelay:
         self._head = b""
         self._is_done = False
         self._timer: asyncio.TimerHandle | None = None
-        self._blocked_since_ns: int | None = None
         self.bytes_seen = 0
         """How much came from upstream, framing included."""
-        self.blocked_ns = 0
-        """How long the client was waited for."""
+        self.blocked = BlockedStretches()
+        """When the client was waited for."""
 
     @property
     def is_whole(self) -> bool:
@@ -63,7 +63,7 @@ class ResponseRelay:
     @property
     def is_blocked(self) -> bool:
         """Whether the client is waited for."""
-        return self._blocked_since_ns is not None
+        return self.blocked.is_open
 
     def start(self, head: bytes) -> None:
         """Begin with the client's ``head``; it is written with what came of the body with it."""
@@ -146,16 +146,15 @@ class ResponseRelay:
 
     def _block(self) -> None:
         """Let upstream wait for the client."""
-        self._blocked_since_ns = time.monotonic_ns()
+        self.blocked.begin(time.monotonic_ns())
         if self._upstream.transport is not None:
             self._upstream.transport.pause_reading()
 
     def _free(self) -> None:
         """Go on where the client was waited for."""
-        if self._blocked_since_ns is None:
+        if not self.blocked.is_open:
             return
-        self.blocked_ns += time.monotonic_ns() - self._blocked_since_ns
-        self._blocked_since_ns = None
+        self.blocked.end(time.monotonic_ns())
         if self._upstream.transport is not None:
             self._upstream.note_time()
             self._upstream.transport.resume_reading()
@@ -165,7 +164,7 @@ class ResponseRelay:
         timeout = self._idle_timeout
         assert timeout is not None
         left = timeout
-        if self._blocked_since_ns is None:
+        if not self.blocked.is_open:
             left -= loop.time() - self._upstream.last_time
         if left <= 0:
             self.end(idle_timeout_error(timeout))

@@ -33,10 +33,15 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """How long the relay waited on each side, in nanoseconds."""
+    """How long the relay waited on each side, in nanoseconds.
+
+    ``client_blocked_ns`` are the longest stretches in which the client took nothing, by the
+    monotonic clock: beginning and end.
+    """
 
     upstream_ns: int = 0
     client_ns: int = 0
+    client_blocked_ns: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

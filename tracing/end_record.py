@@ -93,7 +93,7 @@ def terminal_proxy(
     """Return what stands under ``proxy`` of a terminal event. Times are ms from the arrival."""
     observer = ended.observer
     _, request_id_header = upstream_request_id(ended.headers)
-    return {
+    proxy: dict[str, Any] = {
         "http_status": ended.http_status,
         "response_id": answer.response_id,
         "upstream_request_id_header": request_id_header,
@@ -108,6 +108,12 @@ def terminal_proxy(
         "response_headers": kept_headers(ended.headers),
         "notes": _notes(ended),
     }
+    if ended.waits.client_blocked_ns:
+        proxy["client_blocked"] = [
+            [_ms(at_ns - ended.arrived_ns) for at_ns in stretch]
+            for stretch in ended.waits.client_blocked_ns
+        ]
+    return proxy
 
 
 def _event(

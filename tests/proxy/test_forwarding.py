@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy import blocked_stretches
 from proxy.app import upstream_path
 from proxy.downstream import DownstreamProtocol
 from tests.support.differential import call
@@ -219,8 +220,9 @@ def watch(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> threading.
 def test_client_that_does_not_read_costs_little_memory(
     upstream: ScriptedUpstream, proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No more is read from upstream than is on its way, and other calls go on."""
+    """No more is read from upstream than is on its way, other calls go on, and the trace tells."""
     shrink_send_buffers(monkeypatch)
+    monkeypatch.setattr(blocked_stretches, "STRETCH_NS_MIN", 0)
     paused = watch(monkeypatch, DownstreamProtocol, "pause_writing")
     piece = b": " + b"x" * 998 + b"\n\n"
     upstream.enqueue(stream_reply(*[piece * 1000] * 64))
@@ -238,6 +240,11 @@ def test_client_that_does_not_read_costs_little_memory(
         "completed",
     )
     assert first["proxy"]["bytes_down"] < 2 * 1024 * 1024
+    timing, blocked = first["proxy"]["timing"], first["proxy"]["client_blocked"]
+    assert 0 < blocked[0][0] < blocked[-1][1] <= timing["ended"]
+    total_ms = sum(end - begun for begun, end in blocked)
+    assert 0 < total_ms <= timing["waited_on_client"] + 0.1
+    assert "client_blocked" not in second["proxy"]
 
 
 def test_upstream_that_does_not_read_costs_little_memory(
