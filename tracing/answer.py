@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .capture import Kind, Piece
-from .observer import ResponseObserver
+from .observer import Seen
 from .partial import PartialItems
 from .redaction import RawHeaders
 from .sse import SSEScanner
@@ -50,26 +50,24 @@ class Answer:
     headers: RawHeaders = ()
 
 
-def read_answer(
-    observer: ResponseObserver | None, http_status: int | None, *, is_whole: bool
-) -> Answer:
-    """Read the answer; an observer that is None is one to which nothing came.
+def read_answer(seen: Seen | None, http_status: int | None, *, is_whole: bool) -> Answer:
+    """Read the answer; None is where no response came.
 
     ``is_whole`` tells that upstream came to its end.
     """
-    if observer is None:
+    if seen is None:
         return Answer()
     if http_status is None:
         # A WebSocket's answers have no status, and are streams.
-        return _read_stream(observer)
+        return _read_stream(seen)
     if http_status >= HTTPStatus.BAD_REQUEST:
-        return _read_refusal(observer, http_status)
-    if observer.is_stream:
-        return _read_stream(observer)
-    if observer.lost_bytes and is_whole:
+        return _read_refusal(seen, http_status)
+    if seen.is_stream:
+        return _read_stream(seen)
+    if seen.lost_bytes and is_whole:
         # How a call ended does not depend on what there was memory for.
         return Answer(word=ProtocolWord.COMPLETED)
-    return _read_body(observer, http_status)
+    return _read_body(seen, http_status)
 
 
 def partial_items(pieces: Iterable[Piece], event_bytes_max: int) -> list[dict[str, Any]]:
@@ -90,67 +88,65 @@ def partial_items(pieces: Iterable[Piece], event_bytes_max: int) -> list[dict[st
     return items.items()
 
 
-def _read_stream(observer: ResponseObserver) -> Answer:
-    items = [event["item"] for event in map(_parse, observer.done_items) if _has_item(event)]
-    if observer.terminal_type is not None:
-        word = _WORD_OF_EVENT[observer.terminal_type]
-        match _parse(observer.terminal_data):
+def _read_stream(seen: Seen) -> Answer:
+    items = [event["item"] for event in map(_parse, seen.done_items) if _has_item(event)]
+    if seen.terminal_type is not None:
+        word = _WORD_OF_EVENT[seen.terminal_type]
+        match _parse(seen.terminal_data):
             case {"response": dict(response)}:
-                return _of_response(word, response, observer, items)
+                return _of_response(word, response, seen, items)
             case _:
-                return _unread(word, observer, items)
-    if observer.error is not None:
-        error = _parse(observer.error)
+                return _unread(word, seen, items)
+    if seen.error is not None:
+        error = _parse(seen.error)
         text = _error_text(error) or "error event"
-        answer = _unread(ProtocolWord.ERROR, observer, items, text)
+        answer = _unread(ProtocolWord.ERROR, seen, items, text)
         return replace(answer, http_status=_error_status(error), headers=error_headers(error))
-    cancelled = observer.response_status == "cancelled"
-    return _unread(ProtocolWord.CANCELLED if cancelled else ProtocolWord.NONE, observer, items)
+    cancelled = seen.response_status == "cancelled"
+    return _unread(ProtocolWord.CANCELLED if cancelled else ProtocolWord.NONE, seen, items)
 
 
-def _unread(
-    word: ProtocolWord, observer: ResponseObserver, items: list[Any], text: str | None = None
-) -> Answer:
+def _unread(word: ProtocolWord, seen: Seen, items: list[Any], text: str | None = None) -> Answer:
     """The answer of a stream whose end carried no response to read."""
     return Answer(
         word=word,
         text=text,
-        response_id=observer.response_id,
-        response_status=observer.response_status,
+        response_id=seen.response_id,
+        response_status=seen.response_status,
         output_items=items,
     )
 
 
 def _of_response(
-    word: ProtocolWord, response: Mapping[str, Any], observer: ResponseObserver, items: list[Any]
+    word: ProtocolWord, response: Mapping[str, Any], seen: Seen, items: list[Any]
 ) -> Answer:
     output = response.get("output")
     return Answer(
         word=word,
         text=_response_text(word, response),
-        response_id=_text(response.get("id")) or observer.response_id,
-        response_status=_text(response.get("status")) or observer.response_status,
+        response_id=_text(response.get("id")) or seen.response_id,
+        response_status=_text(response.get("status")) or seen.response_status,
         usage=_usage(response.get("usage")),
         output_items=items or (output if isinstance(output, list) else []),
     )
 
 
-def _read_body(observer: ResponseObserver, http_status: int) -> Answer:
-    body = _parse(b"".join(observer.body))
+def _read_body(seen: Seen, http_status: int) -> Answer:
+    body = _parse(b"".join(seen.body))
     match body:
         case {"object": "response.compaction", "output": list()}:
-            return _of_response(ProtocolWord.COMPLETED, body, observer, [])
+            return _of_response(ProtocolWord.COMPLETED, body, seen, [])
         case {"status": str(status)} if status in _WORD_OF_STATUS:
-            return _of_response(_WORD_OF_STATUS[status], body, observer, [])
+            return _of_response(_WORD_OF_STATUS[status], body, seen, [])
         case _:
-            what = "could not be kept" if observer.lost_bytes else "is no response object"
+            what = "could not be kept" if seen.lost_bytes else "is no response object"
             text = f"http {http_status}: the answer {what}"
             word = ProtocolWord.ERROR if body is not None else ProtocolWord.NONE
             return Answer(word=word, text=text, body=body)
 
 
-def _read_refusal(observer: ResponseObserver, http_status: int) -> Answer:
-    raw = b"".join(observer.body)
+def _read_refusal(seen: Seen, http_status: int) -> Answer:
+    raw = b"".join(seen.body)
     body = _parse(raw)
     if body is None and raw:
         body = raw.decode(errors="replace")

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .answer import Answer, partial_items, read_answer
+from .apart import Apart, is_large
 from .call import CallEnded, CallSummary
 from .capture import Piece
 from .json_masking import mask_json, mask_text
-from .observer import ResponseObserver
+from .observer import ResponseObserver, Seen
 from .open_call import OpenCall
-from .redaction import kept_headers
+from .redaction import RawHeaders, kept_headers
 from .request_ids import upstream_request_id
 from .strict_json import dumps
 from .terminal import ProtocolWord, Terminal, TerminalType, TransportEnd, decide
@@ -49,30 +50,67 @@ def end_record(
     read_pieces: ReadPieces,
     event_bytes_max: int,
     keep_bodies: bool,
+    apart: Apart,
 ) -> EndRecord:
     """Decide how the call ended, and build its terminal event and response payload.
 
     Raises OSError where the capture is needed for partial items and cannot be read.
     """
-    observer = ended.observer
+    seen = None if ended.observer is None else ended.observer.seen()
     is_whole = ended.end is TransportEnd.EOF
-    answer = read_answer(observer, ended.http_status, is_whole=is_whole)
-    ended = with_headers_of(answer, ended)
+    if seen is not None and _is_for_apart(seen) and not call.is_prewarm:
+        answer, payload = apart.run(
+            read_settled,
+            seen,
+            ended.http_status,
+            ended.headers,
+            is_whole=is_whole,
+            keep_bodies=keep_bodies,
+            secrets=call.secrets,
+        )
+    else:
+        answer = read_answer(seen, ended.http_status, is_whole=is_whole)
+        ended = with_headers_of(answer, ended)
+        partial: list[dict[str, Any]] = []
+        if seen is not None and seen.is_stream and answer.word is not ProtocolWord.COMPLETED:
+            partial = partial_items(read_pieces(call.offsets), event_bytes_max)
+        record = response_payload(answer, ended.headers, partial, seen, keep_bodies=keep_bodies)
+        payload = mask_json(dumps(record), call.secrets)
     terminal = decide(answer.word, answer.text, ended.end, ended.end_text)
     request_id, _ = upstream_request_id(ended.headers)
-    partial: list[dict[str, Any]] = []
-    if observer is not None and observer.is_stream and answer.word is not ProtocolWord.COMPLETED:
-        partial = partial_items(read_pieces(call.offsets), event_bytes_max)
     capture = _capture(call, ended, capture_name) if keep_bodies else None
     proxy = terminal_proxy(ended, answer, terminal, bytes_up=call.bytes_up, capture=capture)
-    payload = response_payload(answer, request_id, partial, ended, keep_bodies=keep_bodies)
     return EndRecord(
         answer=answer,
         terminal=terminal,
-        payload=mask_json(dumps(payload), call.secrets),
+        payload=payload,
         event={**_event(call, terminal, answer.response_id, request_id), "proxy": proxy},
         summary=_summary(call, ended, answer, terminal, request_id),
     )
+
+
+def _is_for_apart(seen: Seen) -> bool:
+    """Whether a response is large, and nothing in it can be in progress: a capture stays here."""
+    is_settled = not seen.is_stream or seen.terminal_type == b"response.completed"
+    return is_settled and is_large(seen.kept_bytes)
+
+
+def read_settled(
+    seen: Seen,
+    http_status: int | None,
+    headers: RawHeaders,
+    *,
+    is_whole: bool,
+    keep_bodies: bool,
+    secrets: tuple[bytes, ...],
+) -> tuple[Answer, bytes]:
+    """Read a response with nothing in progress, and build its payload.
+
+    The answer that is returned with it has no content.
+    """
+    answer = read_answer(seen, http_status, is_whole=is_whole)
+    payload = response_payload(answer, headers, [], seen, keep_bodies=keep_bodies)
+    return replace(answer, output_items=[], body=None), mask_json(dumps(payload), secrets)
 
 
 def with_headers_of(answer: Answer, ended: CallEnded) -> CallEnded:
@@ -145,18 +183,19 @@ def _event(
 
 def response_payload(
     answer: Answer,
-    request_id: str | None,
+    headers: RawHeaders,
     partial: list[dict[str, Any]],
-    ended: CallEnded,
+    seen: Seen | None,
     *,
     keep_bodies: bool,
 ) -> Mapping[str, Any]:
     """Return the payload that a call's terminal event names."""
+    request_id, _ = upstream_request_id(headers)
     proxy: dict[str, Any] = {}
     if not keep_bodies:
         proxy["lost"] = "capture is metadata"
-    elif ended.observer is not None and ended.observer.lost_bytes:
-        proxy["lost"] = f"{ended.observer.lost_bytes} bytes, for want of memory"
+    elif seen is not None and seen.lost_bytes:
+        proxy["lost"] = f"{seen.lost_bytes} bytes, for want of memory"
     if partial and keep_bodies:
         proxy["partial_items"] = partial
     if answer.body is not None and keep_bodies:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 
+from .apart import Apart, is_large
 from .bundle_writer import BundleWriter
 from .call import (
     CallEnded,
@@ -28,7 +29,7 @@ from .ids import new_id
 from .json_masking import mask_text
 from .notices import exchange_payload, prewarm_payload
 from .open_call import OpenCall
-from .request import read_request, stub
+from .request import RequestRecord, likely_bytes, read_request, stub
 from .strict_json import dumps
 from .terminal import TerminalType
 
@@ -88,6 +89,7 @@ class Journal:
         self._calls: dict[int, tuple[OpenCall, _OpenBundle]] = {}
         self._sockets: dict[str, _OpenBundle] = {}
         self._chains = Chains()
+        self._apart = Apart()
 
     def apply(self, operation: Operation) -> None:
         """Record one operation. Raises OSError, and can then be called with it again."""
@@ -125,18 +127,14 @@ class Journal:
 
     def close(self) -> None:
         """End the bundles whose calls have all ended; the others are left for recovery."""
+        self._apart.close()
         if self._current is not None:
             self._retired.append(self._current)
             self._current = None
         self.flush()
 
     def _start(self, started: CallStarted) -> None:
-        request = read_request(
-            started,
-            keep_body=self._settings.keep_bodies,
-            decoded_bytes_max=self._settings.decoded_bytes_max,
-            prewarm_of=self._chains.prewarm_of,
-        )
+        request = self._read(started)
         call_id = str(started.call_id)
         identity = request.identity
         named_thread_id = mask_text(identity.thread_id or "", request.secrets)
@@ -151,6 +149,20 @@ class Journal:
         if socket is not None:
             call.add_response_secrets(socket.handshake_headers)
         self._begin_in_bundle(started.call_id.int, call, request.payload)
+
+    def _read(self, started: CallStarted) -> RequestRecord:
+        keep_body = self._settings.keep_bodies
+        decoded_bytes_max = self._settings.decoded_bytes_max
+        if started.socket is None and is_large(likely_bytes(started)):
+            return self._apart.run(
+                read_request, started, keep_body=keep_body, decoded_bytes_max=decoded_bytes_max
+            )
+        return read_request(
+            started,
+            keep_body=keep_body,
+            decoded_bytes_max=decoded_bytes_max,
+            prewarm_of=self._chains.prewarm_of,
+        )
 
     def _begin_in_bundle(self, number: int, call: OpenCall, payload: bytes) -> None:
         bundle = self._bundle_for(call)
@@ -212,6 +224,7 @@ class Journal:
             read_pieces=bundle.writer.capture.read,
             event_bytes_max=self._settings.event_bytes_max,
             keep_bodies=self._settings.keep_bodies,
+            apart=self._apart,
         )
         at_unix_ms = ended.ended_unix_ns // 1_000_000
         if call.is_prewarm:

@@ -7,6 +7,7 @@ recovery drive it from a capture in the same way.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from .sse import SSEScanner
 from .strict_json import NotStrictJson, loads_lenient
@@ -55,6 +56,22 @@ _LAST_MESSAGE_BYTES_MAX = 4096
 
 Reserve = Callable[[int], bool]
 """Asks for bytes of memory to keep something in; False means that it must be let go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was kept of a response: slices of it, in bytes as they came."""
+
+    is_stream: bool
+    response_id: str | None
+    response_status: str | None
+    terminal_type: bytes | None
+    terminal_data: bytes | None
+    error: bytes | None
+    done_items: list[bytes]
+    body: list[bytes]
+    kept_bytes: int
+    lost_bytes: int
 
 
 class ResponseObserver:
@@ -113,6 +130,21 @@ class ResponseObserver:
     def events(self) -> int:
         """How many events the stream has had."""
         return self._scanner.count + self._messages
+
+    def seen(self) -> Seen:
+        """Return what was kept so far."""
+        return Seen(
+            is_stream=self.is_stream,
+            response_id=self.response_id,
+            response_status=self.response_status,
+            terminal_type=self.terminal_type,
+            terminal_data=self.terminal_data,
+            error=self.error,
+            done_items=self.done_items,
+            body=self.body,
+            kept_bytes=self.kept_bytes,
+            lost_bytes=self.lost_bytes,
+        )
 
     def last_sequence_number(self) -> int | None:
         """Return the ``sequence_number`` of the stream's last whole event, if it has one."""

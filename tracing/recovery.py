@@ -178,15 +178,16 @@ class _Sealing:
                 "error": ABORTED_TEXT,
             }
         ended = _ended(started, captured)
-        answer = read_answer(ended.observer, ended.http_status, is_whole=False)
+        seen = None if ended.observer is None else ended.observer.seen()
+        answer = read_answer(seen, ended.http_status, is_whole=False)
         ended = with_headers_of(answer, ended)
         terminal = Terminal(type=TerminalType.FAILED, text=ABORTED_TEXT)
         request_id, _ = upstream_request_id(ended.headers)
         bodies = [piece.data for _, piece in captured if piece.kind is not Kind.HEAD]
-        is_stream = ended.observer is not None and ended.observer.is_stream
+        is_stream = seen is not None and seen.is_stream
         pieces = (piece for _, piece in captured)
         partial = partial_items(pieces, EVENT_BYTES_MAX) if is_stream else []
-        payload = response_payload(answer, request_id, partial, ended, keep_bodies=True)
+        payload = response_payload(answer, ended.headers, partial, seen, keep_bodies=True)
         capture: dict[str, Any] = {
             "file": f"{STREAMS_NAME}/1.cap",
             "offset": captured[0][0] if captured else None,

@@ -32,6 +32,10 @@ _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
 """What no text holds, and what is compressed or in UTF-16 soon does."""
 
 
+_ENCODED_GROWTH = 8
+"""About how much larger than its encoded form a body is: JSON shrinks well."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
     """A request as it is recorded, redacted. ``prewarm_body`` is empty where it is no prewarm."""
@@ -63,16 +67,22 @@ class _Body:
     secrets: tuple[bytes, ...] = ()
 
 
+def likely_bytes(started: CallStarted) -> int:
+    """About how many bytes of JSON there are to read."""
+    is_encoded = any(name.lower() == b"content-encoding" for name, _ in started.head.headers)
+    return started.body_bytes * (_ENCODED_GROWTH if is_encoded else 1)
+
+
 def read_request(
     started: CallStarted,
     *,
     keep_body: bool,
     decoded_bytes_max: int,
-    prewarm_of: Callable[[str], Prewarm | None],
+    prewarm_of: Callable[[str], Prewarm | None] = lambda _: None,
 ) -> RequestRecord:
     """Read the request of a call. It never raises: what cannot be read is kept as it came.
 
-    ``prewarm_of`` finds the prewarm whose response an id names, if it is one's.
+    ``prewarm_of`` finds the prewarm whose response an id names, if it is one's: on a socket.
     """
     headers = _text_headers(started)
     encoding = headers.get("content-encoding")

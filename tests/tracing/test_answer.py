@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import events as wire
 from tracing.answer import Answer, partial_items, read_answer
 from tracing.capture import Direction, Kind, Piece
-from tracing.observer import ResponseObserver
+from tracing.observer import ResponseObserver, Seen
 from tracing.terminal import ProtocolWord as Word
 
 MIB = 1 << 20
@@ -27,12 +27,12 @@ USAGE = {
 }
 
 
-def observed(body: bytes, *, is_stream: bool) -> ResponseObserver:
-    """An observer of the whole of a body."""
-    seen = ResponseObserver(is_stream=is_stream, event_bytes_max=MIB, reserve=lambda _: True)
-    seen.piece(body, 0)
-    seen.finish()
-    return seen
+def observed(body: bytes, *, is_stream: bool) -> Seen:
+    """What is seen of the whole of a body."""
+    observer = ResponseObserver(is_stream=is_stream, event_bytes_max=MIB, reserve=lambda _: True)
+    observer.piece(body, 0)
+    observer.finish()
+    return observer.seen()
 
 
 def streamed(*events: wire.Event) -> Answer:
@@ -187,8 +187,9 @@ def test_json_that_is_no_response(body: object) -> None:
 
 def test_json_answer_that_could_not_be_kept() -> None:
     """How a call ended does not depend on memory; of a broken one the trace says what it lacks."""
-    seen = ResponseObserver(is_stream=False, event_bytes_max=MIB, reserve=lambda _: False)
-    seen.piece(b'{"status":"completed"}', 0)
+    observer = ResponseObserver(is_stream=False, event_bytes_max=MIB, reserve=lambda _: False)
+    observer.piece(b'{"status":"completed"}', 0)
+    seen = observer.seen()
     assert read_answer(seen, 200, is_whole=True) == Answer(word=Word.COMPLETED)
     assert read_answer(seen, 200, is_whole=False).text == "http 200: the answer could not be kept"
 
