@@ -87,6 +87,8 @@ class CallEnded:
     call_id: UUID
     http_status: int | None
     headers: RawHeaders
+    request_ended_ns: int | None = None
+    """When the request's body had come; None on a WebSocket, or where it never came to its end."""
     headers_ns: int | None
     observer: ResponseObserver | None
     end: TransportEnd

@@ -214,6 +214,7 @@ def _timing(ended: CallEnded, observer: ResponseObserver | None) -> Mapping[str,
         return None if at_ns is None else _ms(at_ns - ended.arrived_ns)
 
     return {
+        "request_ended": since_arrival(ended.request_ended_ns),
         "upstream_headers": since_arrival(ended.headers_ns),
         "first_event": since_arrival(observer.first_event_ns) if observer else None,
         "first_text": since_arrival(observer.first_text_ns) if observer else None,

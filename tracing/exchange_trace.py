@@ -73,6 +73,7 @@ class CallTrace:
         "_observer",
         "_pieces",
         "_queue",
+        "_request_ended_ns",
         "_request_lost",
         "_started",
         "_status",
@@ -90,6 +91,7 @@ class CallTrace:
         self._arrived_unix_ns = time.time_ns()
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._request_ended_ns: int | None = None
         self._request_lost: str | None = None
         self._started = False
         self._ended = False
@@ -117,6 +119,7 @@ class CallTrace:
 
     def request_ended(self) -> None:
         """The request's body came to its end."""
+        self._request_ended_ns = time.monotonic_ns()
         self._start(is_whole=True)
 
     def response_started(self, status: int, headers: RawHeaders) -> None:
@@ -166,6 +169,7 @@ class CallTrace:
                 call_id=self._call_id,
                 http_status=self._status,
                 headers=self._headers,
+                request_ended_ns=self._request_ended_ns,
                 headers_ns=self._headers_ns,
                 observer=self._observer,
                 end=end,

@@ -95,11 +95,12 @@ def completed_proxy(body: bytes) -> dict[str, Any]:
         "response_status": "completed",
         "outcome": {"protocol": "completed", "transport": "eof", "reason": None},
         "timing": {
-            "upstream_headers": 10.0,
-            "first_event": 15.0,
-            "first_text": 35.0,
-            "last_event": 60.0,
-            "ended": 61.0,
+            "request_ended": 3.0,
+            "upstream_headers": 13.0,
+            "first_event": 18.0,
+            "first_text": 38.0,
+            "last_event": 63.0,
+            "ended": 64.0,
             "waited_on_upstream": 2.0,
             "waited_on_client": 0.5,
             "max_gap": 5.0,
@@ -119,7 +120,7 @@ def completed_proxy(body: bytes) -> dict[str, Any]:
 
 def completed_events(body: bytes) -> list[tuple[int, str | None, str | None, dict[str, Any]]]:
     """Time, thread, turn and payload of each event of the call that completes below."""
-    start, end = STARTED_UNIX_MS, STARTED_UNIX_MS + 61
+    start, end = STARTED_UNIX_MS, STARTED_UNIX_MS + 64
     ids = {"thread_id": THREAD, "codex_turn_id": TURN}
     rollout = {"trace_id": str(bundle_id(1)), "root_thread_id": THREAD}
     thread = {"thread_id": THREAD, "agent_path": "/root", "metadata_payload": None}
@@ -155,7 +156,10 @@ def completed_events(body: bytes) -> list[tuple[int, str | None, str | None, dic
 
 def test_completed_call_whole(record: Recording) -> None:
     """Every event, envelope and payload of a streamed call, and nothing beside them."""
-    trace = record.ask(BODY)
+    trace = record.begin()
+    record.clock.advance(3)
+    trace.request_piece(BODY)
+    trace.request_ended()
     record.clock.advance(10)
     trace.response_started(200, SSE_HEAD)
     for piece in STREAM:
