@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .call_facts import CallFacts, CallKey
+from .link_rules import EarlierCalls, body_sign, client_call_sign
 
 COUNTED_RETRY_GAP_MS_MAX = 150_000
 """From an attempt's end to one that says it is a retry. openai-python waits up to 120 s for a
@@ -15,9 +16,6 @@ since somebody may ask the same thing again on purpose."""
 
 RETRIED_STATUSES = frozenset({408, 409, 429})
 """The HTTP errors below 500 that the openai SDKs retry (openai-python 3.54, _base_client.py)."""
-
-OPEN_ATTEMPTS_MAX = 64
-"""Of one body, the failed calls that are remembered: the latest are the ones that are retried."""
 
 
 class RetrySign(StrEnum):
@@ -38,64 +36,35 @@ class Retry:
     attempt: int
 
 
-class Attempts:
-    """The calls so far that came to nothing, and may be tried again. Each is retried once."""
-
-    def __init__(self) -> None:
-        self._by_body: dict[tuple[str, str], list[CallFacts]] = {}
-        self._by_client_call: dict[str, CallFacts] = {}
-        self._retries: dict[CallKey, Retry] = {}
-
-    def take(self, call: CallFacts) -> Retry | None:
-        """Say whether a call is a retry, and remember it; calls come in their order."""
-        found = self._of_client_call(call) or self._of_body(call)
-        retry = None
-        if found is not None:
-            before, sign = found
-            earlier = self._retries.get(before.key)
-            retry = Retry(
-                of=before.key,
-                by=sign,
-                first=before.key if earlier is None else earlier.first,
-                attempt=2 if earlier is None else earlier.attempt + 1,
-            )
-            self._retries[call.key] = retry
-        self._remember(call)
-        return retry
-
-    def _of_client_call(self, call: CallFacts) -> tuple[CallFacts, RetrySign] | None:
-        """Codex repeats the id of its own call when its transport sends a request again."""
-        before = self._by_client_call.get(call.attempt.client_call_id or "")
-        if before is None or before.status == "completed":
-            return None
-        self._drop(before)
-        return before, RetrySign.CLIENT_CALL_ID
-
-    def _of_body(self, call: CallFacts) -> tuple[CallFacts, RetrySign] | None:
-        if call.attempt.body is None:
-            return None
-        sign = RetrySign.RETRY_COUNT if call.attempt.retry_count > 0 else RetrySign.BODY
-        may_be = _is_retried_by_count if call.attempt.retry_count > 0 else _is_retried_plainly
-        for before in reversed(self._by_body.get(call.attempt.body, ())):
-            if may_be(before, call):
-                self._drop(before)
-                return before, sign
+def find_retry(call: CallFacts, earlier: EarlierCalls) -> Retry | None:
+    """The call that this one tries again: one that came to nothing. Each is retried once."""
+    found = _of_client_call(call, earlier) or _of_body(call, earlier)
+    if found is None:
         return None
+    before, sign = found
+    first, attempt = earlier.attempt_of(before.key)
+    return Retry(of=before.key, by=sign, first=first, attempt=attempt + 1)
 
-    def _remember(self, call: CallFacts) -> None:
-        attempt = call.attempt
-        if attempt.client_call_id:
-            self._by_client_call[attempt.client_call_id] = call
-        if attempt.body is not None and call.status != "completed":
-            waiting = self._by_body.setdefault(attempt.body, [])
-            waiting.append(call)
-            del waiting[:-OPEN_ATTEMPTS_MAX]
 
-    def _drop(self, call: CallFacts) -> None:
-        body = call.attempt.body
-        if body is not None:
-            waiting = self._by_body.get(body, [])
-            self._by_body[body] = [other for other in waiting if other.key != call.key]
+def _of_client_call(call: CallFacts, earlier: EarlierCalls) -> tuple[CallFacts, RetrySign] | None:
+    """Codex repeats the id of its own call when its transport sends a request again."""
+    if not call.attempt.client_call_id:
+        return None
+    before = earlier.latest(client_call_sign(call.attempt.client_call_id))
+    if before is None or before.status == "completed":
+        return None
+    return before, RetrySign.CLIENT_CALL_ID
+
+
+def _of_body(call: CallFacts, earlier: EarlierCalls) -> tuple[CallFacts, RetrySign] | None:
+    if call.attempt.body is None:
+        return None
+    sign = RetrySign.RETRY_COUNT if call.attempt.retry_count > 0 else RetrySign.BODY
+    may_be = _is_retried_by_count if call.attempt.retry_count > 0 else _is_retried_plainly
+    for before in earlier.newest(body_sign(call.attempt.body)):
+        if may_be(before, call) and not earlier.is_retried(before.key):
+            return before, sign
+    return None
 
 
 def _is_retried_by_count(before: CallFacts, call: CallFacts) -> bool:

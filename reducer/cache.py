@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .exact_json import compact
 from .fields import object_of, text_of
-from .item_key import item_key
+from .item_key import item_key, without_labels
 from .json_difference import Difference, first_difference, label_of, moved
 from .prompt import Prompt, State, read_prompt
 
@@ -233,9 +233,8 @@ def _input_change(call: Prompt, before: Prompt) -> tuple[Change | None, str | No
     if call.conversation is None or before.conversation is None:
         return None, None
     was, now = before.conversation, call.conversation
-    keys_were, keys_are = [_key(item) for item in was], [_key(item) for item in now]
     shared = min(len(was), len(now))
-    at = next((i for i in range(shared) if keys_were[i] != keys_are[i]), shared)
+    at = next((i for i in range(shared) if _differ(was[i], now[i])), shared)
     if at == len(was):
         return None, _pointer(call, at) if at < len(now) else None
     reason = "input_changed"
@@ -247,18 +246,23 @@ def _input_change(call: Prompt, before: Prompt) -> tuple[Change | None, str | No
         what = f"{label_of(was[at])} and what follows it is gone"
         return _change(reason, Effect.PROMPT, Difference(pointer="/input", what=what)), None
     place = _pointer(call, at)
-    match moved(keys_were, keys_are, at):
+    match moved([shown_key(item) for item in was], [shown_key(item) for item in now], at):
         case "new":
             difference = Difference(pointer=place, what=f"{label_of(now[at])} is new")
         case "gone":
             difference = Difference(pointer=place, what=f"{label_of(was[at])} is gone")
         case _:
-            found = first_difference(was[at], now[at], place)
+            found = first_difference(without_labels(was[at]), without_labels(now[at]), place)
             difference = found or Difference(pointer=place, what="it changed")
     return _change(reason, Effect.PROMPT, difference), place
 
 
-def _key(item: object) -> str:
+def _differ(was: object, now: object) -> bool:
+    # Most items are the same to the letter, which is quickly seen.
+    return was != now and shown_key(was) != shown_key(now)
+
+
+def shown_key(item: object) -> str:
     """What the model is shown of an item, reasoning included: without it a prompt is another."""
     key = item_key(item)
     if key is not None:

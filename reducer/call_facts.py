@@ -5,7 +5,7 @@ linked with each other when they are no longer in memory.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -117,6 +117,91 @@ class BundleFacts:
     """The previous_response_id of each prewarm, by its own response id."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadResponse:
+    """A response's facts, and what later requests of its bundle are read with.
+
+    `conversation` is the hash of the conversation as one goes on that names the response, `said`
+    the keys of the items that the model said, by their ids: requests may point to them.
+    """
+
+    facts: ResponseFacts
+    conversation: bytes
+    said: Mapping[str, bytes | None]
+
+
+def read_request(
+    body: Mapping[str, object], *, before: bytes, key_of: Callable[[object], bytes | None]
+) -> RequestFacts:
+    """Read what a request tells. `before` is the conversation that the response it names left.
+
+    It is empty where none is named, or it is not known.
+    """
+    keys, answers, is_only_scene = _read_input(body.get("input"), key_of)
+    previous_response_id = text_of(body, "previous_response_id")
+    is_lost = "lost" in object_of(body, "proxy")
+    is_whole = previous_response_id is None and not body.get("conversation") and not is_lost
+    before = b"" if is_whole else before
+    prefixes = list(_prefixes(keys, before)) if is_whole or before else []
+    return RequestFacts(
+        previous_response_id=previous_response_id,
+        prefixes=b"".join(prefixes) if is_whole else b"",
+        end=prefixes[-1] if prefixes else before,
+        is_only_scene=is_whole and is_only_scene,
+        answers=answers,
+        instructions=_hash(canonical(body.get("instructions")).encode("utf-8", "surrogatepass")),
+    )
+
+
+def read_response(body: Mapping[str, object], *, after: bytes) -> ReadResponse:
+    """Read what a response tells. `after` is the end of the request's conversation, if known."""
+    done = list_of(body, "output_items") or []
+    partial = list_of(object_of(body, "proxy"), "partial_items") or []
+    begun = [item["item"] for item in partial if isinstance(item, dict) and "item" in item]
+    ends: list[bytes] = []
+    conversation = after
+    for items in (done, begun):
+        keys = [key for item in items if (key := item_key(item)) is not None]
+        if keys and after:
+            after = list(_prefixes(keys, after))[-1]
+            ends.append(after)
+        if items is done:
+            conversation = after
+    facts = ResponseFacts(
+        ends=tuple(ends),
+        call_ids=tuple(dict.fromkeys(_call_ids(done))),
+        has_output=bool(done or begun),
+    )
+    said = {
+        item_id: item_key(item)
+        for item in done
+        if isinstance(item, dict) and (item_id := text_of(item, "id"))
+    }
+    return ReadResponse(facts=facts, conversation=conversation, said=said)
+
+
+def _read_input(
+    value: object, key_of: Callable[[object], bytes | None]
+) -> tuple[list[bytes], tuple[str, ...], bool]:
+    """The keys of the items, the tool calls newly answered, and whether nobody said a thing."""
+    if isinstance(value, str):
+        return [text_key(value)], (), False
+    keys: list[bytes] = []
+    answers: list[str] = []
+    is_only_scene = True
+    for item in value if isinstance(value, list) else ():
+        key = key_of(item)
+        if key is None:
+            continue
+        keys.append(key)
+        is_only_scene = is_only_scene and opens_a_conversation(item)
+        if is_output(item):
+            answers += _call_ids([item])
+        elif is_of_model(item):
+            answers.clear()
+    return keys, tuple(dict.fromkeys(answers)), is_only_scene
+
+
 class FactsCollector:
     """Collects the facts of a bundle's calls, in the order of the events."""
 
@@ -133,64 +218,18 @@ class FactsCollector:
 
     def note_request(self, call_id: str, body: Mapping[str, object]) -> None:
         """Note what a call's request holds, after `note_parent` has told which call it names."""
-        keys, answers, is_only_scene = self._read_input(body.get("input"))
-        previous_response_id = text_of(body, "previous_response_id")
-        is_lost = "lost" in object_of(body, "proxy")
-        is_whole = previous_response_id is None and not body.get("conversation") and not is_lost
-        before = b"" if is_whole else self._conversations.get(self._parents.get(call_id, ""), b"")
-        prefixes = list(_prefixes(keys, before)) if is_whole or before else []
-        self._requests[call_id] = RequestFacts(
-            previous_response_id=previous_response_id,
-            prefixes=b"".join(prefixes) if is_whole else b"",
-            end=prefixes[-1] if prefixes else before,
-            is_only_scene=is_whole and is_only_scene,
-            answers=answers,
-            instructions=_hash(canonical(body.get("instructions")).encode()),
-        )
-
-    def _read_input(self, value: object) -> tuple[list[bytes], tuple[str, ...], bool]:
-        """The keys of the items, the tool calls newly answered, and whether nobody said a thing."""
-        if isinstance(value, str):
-            return [text_key(value)], (), False
-        keys: list[bytes] = []
-        answers: list[str] = []
-        is_only_scene = True
-        for item in value if isinstance(value, list) else ():
-            key = self._key(item)
-            if key is None:
-                continue
-            keys.append(key)
-            is_only_scene = is_only_scene and opens_a_conversation(item)
-            if is_output(item):
-                answers += _call_ids([item])
-            elif is_of_model(item):
-                answers.clear()
-        return keys, tuple(dict.fromkeys(answers)), is_only_scene
+        before = self._conversations.get(self._parents.get(call_id, ""), b"")
+        self._requests[call_id] = read_request(body, before=before, key_of=self._key)
 
     def note_response(self, call_id: str, body: Mapping[str, object]) -> None:
         """Note what the response to a call holds; what an earlier terminal told stays."""
         if call_id in self._responses:
             return
-        done = list_of(body, "output_items") or []
-        partial = list_of(object_of(body, "proxy"), "partial_items") or []
-        begun = [item["item"] for item in partial if isinstance(item, dict) and "item" in item]
         after = self._requests.get(call_id, RequestFacts()).end
-        ends: list[bytes] = []
-        for items in (done, begun):
-            keys = [key for item in items if (key := item_key(item)) is not None]
-            if keys and after:
-                after = list(_prefixes(keys, after))[-1]
-                ends.append(after)
-            if items is done:
-                self._conversations[call_id] = after
-        for item in done:
-            if isinstance(item, dict) and (item_id := text_of(item, "id")):
-                self._said[item_id] = item_key(item)
-        self._responses[call_id] = ResponseFacts(
-            ends=tuple(ends),
-            call_ids=tuple(_call_ids(done)),
-            has_output=bool(done or begun),
-        )
+        response = read_response(body, after=after)
+        self._responses[call_id] = response.facts
+        self._conversations[call_id] = response.conversation
+        self._said.update(response.said)
 
     def note_parent(self, call_id: str, parent: str) -> None:
         """Note which call of the bundle a previous_response_id is of."""
@@ -222,7 +261,7 @@ class FactsCollector:
             known_parent=self._parents.get(key.call_id),
             request=self._requests.get(key.call_id, RequestFacts()),
             response=self._responses.get(key.call_id, ResponseFacts()),
-            attempt=_attempt_facts(call.proxy),
+            attempt=attempt_facts(call.proxy),
         )
 
     def _key(self, item: object) -> bytes | None:
@@ -254,7 +293,7 @@ def _hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=PREFIX_BYTES).digest()
 
 
-def _attempt_facts(proxy: Mapping[str, object]) -> AttemptFacts:
+def attempt_facts(proxy: Mapping[str, object]) -> AttemptFacts:
     """From a call's `proxy`, as the recorder writes it, or as anybody else may."""
     sha256 = text_of(object_of(proxy, "request"), "sha256")
     retry_count, http_status = proxy.get("retry_count"), proxy.get("http_status")

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .call_facts import CallKey
-from .links import Link, Links
+from .link_rules import Link
+from .links import Links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,13 +35,19 @@ def item_key(item: object) -> bytes | None:
             return _digest(kind, call_id, text_of(item, "name") or "", said)
         case "function_call_output" | "custom_tool_call_output":
             return _digest(kind, call_id, _content(item.get("output")))
-    shown = {name: v for name, v in item.items() if name not in _NOT_SHOWN and v is not None}
-    return _digest("item", canonical(shown))
+    return _digest("item", canonical(without_labels(item)))
 
 
 def text_key(text: str) -> bytes:
     """The key of the user's message that a string `input` stands for."""
     return _digest("message", "user", text)
+
+
+def without_labels(item: object) -> object:
+    """An item without what the model is not shown of it in any case: its id, its state, nulls."""
+    if not isinstance(item, dict) or is_reference(item):
+        return item
+    return {name: v for name, v in item.items() if name not in _NOT_SHOWN and v is not None}
 
 
 def opens_a_conversation(item: object) -> bool:

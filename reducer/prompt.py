@@ -1,6 +1,6 @@
 """Reads what a call showed to the model, and what it cost: the evidence for its cached tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,59 @@ class Prompt:
         return bool(body.get("previous_response_id") or body.get("conversation"))
 
 
+def make_prompt(
+    *,
+    call_id: str,
+    model: str,
+    status: str,
+    body: Mapping[str, object] | None,
+    response: Mapping[str, object],
+    started_at_unix_ms: int,
+    ended_at_unix_ms: int | None,
+    input_tokens: int | None,
+    cached_tokens: int | None,
+) -> Prompt:
+    """Put a prompt together from a call's payloads, wherever they were read.
+
+    `body` is None where it could not be, `response` then empty; `model` is the one that counts
+    where the body names none.
+    """
+    if body is not None and "lost" in object_of(body, "proxy"):
+        body = None
+    is_delta = bool(body and (body.get("previous_response_id") or body.get("conversation")))
+    return Prompt(
+        call_id=call_id,
+        model=text_of(body or {}, "model") or model,
+        status=status,
+        body=body,
+        conversation=None if body is None or is_delta else tuple(input_of(body)),
+        output=tuple(list_of(response, "output_items") or ()),
+        started_at_unix_ms=started_at_unix_ms,
+        ended_at_unix_ms=ended_at_unix_ms,
+        input_tokens=input_tokens,
+        cached_tokens=cached_tokens,
+    )
+
+
+def with_history(prompt: Prompt, earlier: Iterable[Prompt]) -> Prompt:
+    """The prompt with the whole conversation, where the calls before it tell that.
+
+    `earlier` are the calls whose responses are continued, the latest first; no more of them are
+    asked for than it takes.
+    """
+    if prompt.conversation is not None or prompt.body is None:
+        return prompt
+    newer = [tuple(input_of(prompt.body))]
+    for before in earlier:
+        if before.body is None:
+            return prompt
+        newer += [before.output, tuple(input_of(before.body))]
+        if before.conversation is not None:
+            items = (item for part in reversed(newer) for item in part)
+            return replace(prompt, conversation=tuple(items))
+    return prompt
+
+
 def read_prompt(bundle: Path, state: State, call_id: str, *, whole: bool = False) -> Prompt:
     """Read a call of a bundle, and of the state that the bundle was reduced to.
 
@@ -48,37 +101,25 @@ def read_prompt(bundle: Path, state: State, call_id: str, *, whole: bool = False
     """
     reader = BundleReader(bundle)
     prompt = _read(reader, state, call_id)
-    if not whole or prompt.conversation is not None or prompt.body is None:
-        return prompt
-    newer = [tuple(_input_of(prompt.body))]
+    return with_history(prompt, _earlier(reader, state, call_id)) if whole else prompt
+
+
+def _earlier(reader: BundleReader, state: State, call_id: str) -> Iterator[Prompt]:
     parent = _parent_of(state, call_id)
     while parent is not None:
-        earlier = _read(reader, state, parent)
-        if earlier.body is None:
-            return prompt
-        newer += [earlier.output, tuple(_input_of(earlier.body))]
-        if earlier.conversation is not None:
-            items = (item for part in reversed(newer) for item in part)
-            return replace(prompt, conversation=tuple(items))
+        yield _read(reader, state, parent)
         parent = _parent_of(state, parent)
-    return prompt
 
 
 def _read(reader: BundleReader, state: State, call_id: str) -> Prompt:
     call = state["inference_calls"][call_id]
-    body = _payload(reader, state, call["raw_request_payload_id"])
-    if body is not None and "lost" in object_of(body, "proxy"):
-        body = None
-    response = _payload(reader, state, call["raw_response_payload_id"]) or {}
-    is_delta = bool(body and (body.get("previous_response_id") or body.get("conversation")))
     usage = call["usage"] or {}
-    return Prompt(
+    return make_prompt(
         call_id=call_id,
-        model=text_of(body or {}, "model") or call["model"],
+        model=call["model"],
         status=call["execution"]["status"],
-        body=body,
-        conversation=None if body is None or is_delta else tuple(_input_of(body)),
-        output=tuple(list_of(response, "output_items") or ()),
+        body=_payload(reader, state, call["raw_request_payload_id"]),
+        response=_payload(reader, state, call["raw_response_payload_id"]) or {},
         started_at_unix_ms=call["execution"]["started_at_unix_ms"],
         ended_at_unix_ms=call["execution"]["ended_at_unix_ms"],
         input_tokens=usage.get("input_tokens"),
@@ -100,7 +141,8 @@ def _payload(
     return value if isinstance(value, dict) else None
 
 
-def _input_of(body: Mapping[str, object]) -> list[object]:
+def input_of(body: Mapping[str, object]) -> list[object]:
+    """The items of a request's input; a string stands for a user's message."""
     match body.get("input"):
         case list() as items:
             return items

@@ -131,7 +131,7 @@ class BundleReader:
         with (self.path / EVENT_LOG_NAME).open("rb") as log:
             for line_number, line in enumerate(log, start=1):
                 if line.strip():
-                    yield _read_line(line, line_number=line_number, offset=offset)
+                    yield read_line(line, line_number=line_number, offset=offset)
                 offset += len(line)
 
     def payload_bytes(self, ref: PayloadRef) -> bytes | DamagedPayload:
@@ -210,7 +210,8 @@ def _stays_inside(path: str) -> bool:
     return bool(path) and not parts.is_absolute() and ".." not in parts.parts and "\0" not in path
 
 
-def _read_line(line: bytes, *, line_number: int, offset: int) -> RawEvent | DamagedLine | TornTail:
+def read_line(line: bytes, *, line_number: int, offset: int) -> RawEvent | DamagedLine | TornTail:
+    """What a line of the event log is; one without a line end that is no event is a torn tail."""
     try:
         value, is_strict = _loads(line)
         event = _event(value, line_number=line_number, is_strict=is_strict)

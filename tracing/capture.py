@@ -13,7 +13,9 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from .appender import Appender
@@ -40,6 +42,11 @@ class Kind(IntEnum):
     """Bytes of a body, decoded where they were encoded."""
     MESSAGE = 3
     """A WebSocket text message, whole and decoded."""
+
+
+# A look-up takes a tenth of what the enumeration's own takes, and streams have thousands of pieces.
+_DIRECTIONS = {int(direction): direction for direction in Direction}
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +76,39 @@ def decode(record: bytes, offset: int = 0) -> Piece | None:
     expected = zlib.crc32(data, zlib.crc32(record[offset : offset + _HEADER.size]))
     if magic != _MAGIC or len(data) != size or checksum != expected:
         return None
-    try:
-        return Piece(
-            call=UUID(bytes=call),
-            direction=Direction(direction),
-            kind=Kind(kind),
-            at_unix_ns=at_unix_ns,
-            data=data,
-        )
-    except ValueError:
+    if direction not in _DIRECTIONS or kind not in _KINDS:
         return None
+    return Piece(
+        call=_uuid(call),
+        direction=_DIRECTIONS[direction],
+        kind=_KINDS[kind],
+        at_unix_ns=at_unix_ns,
+        data=data,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _uuid(call: bytes) -> UUID:
+    return UUID(bytes=call)
+
+
+class Header(NamedTuple):
+    """What stands before a piece. ``call`` is the 16 bytes of its id, ``size`` the piece's."""
+
+    direction: int
+    kind: int
+    call: bytes
+    at_unix_ns: int
+    size: int
+
+
+def header_at(data: bytes, offset: int = 0) -> Header | None:
+    """Read the header at ``offset``, which stands there whole; None where none does.
+
+    For those who go from one record to the next: whether the piece is undamaged is not looked at.
+    """
+    magic, direction, kind, _, call, at_unix_ns, size = _HEADER.unpack_from(data, offset)
+    return Header(direction, kind, call, at_unix_ns, size) if magic == _MAGIC else None
 
 
 def scan(path: Path) -> Iterator[tuple[int, Piece]]:

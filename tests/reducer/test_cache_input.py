@@ -105,3 +105,11 @@ def test_whole_input_after_a_chain_is_compared_with_all_of_it(two: TwoCalls) -> 
     before = read_prompt(path, state, "c2", whole=True)
     report = compare_prompts(read_prompt(path, state, "c4"), before)
     assert [change.pointer for change in report.changes] == ["/input/4/content/0/text"]
+
+
+def test_change_of_an_item_is_none_of_its_id(two: TwoCalls) -> None:
+    """Ids and states are not shown to the model: what is told is what it was shown otherwise."""
+    two.first(items=[user("a", id="msg_1", status="completed")])
+    report = two.second(items=[user("b", id="msg_2", status="in_progress")])
+    what = 'from character 0: "a" became "b"'
+    assert report.changes == (prompt_change("input_changed", "/input/0/content/0/text", what),)

@@ -7,7 +7,7 @@ import pytest
 
 from reducer.call_facts import CallKey
 from reducer.conversation_trees import Conversations
-from reducer.links import Link, LinkKind
+from reducer.link_rules import Link, LinkKind
 from reducer.trace_links import link_bundles
 from tests.reducer.items import assistant, function_call, function_output, user
 from tests.reducer.linked import Caller

@@ -18,6 +18,7 @@ from tracing.capture import (
     Piece,
     decode,
     encode,
+    header_at,
     scan,
 )
 
@@ -43,6 +44,18 @@ def test_record_is_as_documented() -> None:
     checksum = zlib.crc32(header + b"abc").to_bytes(4, "little")
     assert record_of(PIECE) == header + checksum + b"abc"
     assert len(header + checksum) == HEADER_BYTES == 40
+
+
+@given(PIECES, st.binary(max_size=8))
+def test_a_header_tells_of_its_piece(piece: Piece, before: bytes) -> None:
+    """Without the piece itself; what does not begin as one does is none."""
+    data = before + record_of(piece)[:HEADER_BYTES]
+    header = header_at(data, len(before))
+    assert header == (
+        *(piece.direction, piece.kind, piece.call.bytes),
+        *(piece.at_unix_ns, len(piece.data)),
+    )
+    assert header_at(bytes(HEADER_BYTES)) is None
 
 
 @given(PIECES, st.binary(max_size=8))
