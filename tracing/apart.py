@@ -4,7 +4,6 @@ To parse 10 MB of JSON takes a thread 10 to 30 ms, and no other thread runs mean
 that is being relayed would stand still. Whoever calls here waits as long, but lets the others run.
 """
 
-import os
 import pickle
 import subprocess
 import sys
@@ -18,9 +17,6 @@ LARGE_BYTES = 2 * 1024 * 1024
 
 ANSWER_SECONDS_MAX = 60.0
 """After which a process that says nothing is killed. 64 MiB take it two seconds."""
-
-NICENESS = 10
-"""It yields to the relay where they share a core; what it works at, nobody waits for."""
 
 _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from tracing.apart import answer; answer()"
 
@@ -93,7 +89,6 @@ def _start() -> subprocess.Popen[bytes]:
 
 def answer() -> None:
     """Answer one question after the other, until the process that asks has ended."""
-    os.nice(NICENESS)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     with suppress(EOFError, BrokenPipeError):
         while True:
