@@ -41,7 +41,7 @@ def first_difference(before: object, after: object, pointer: str = "") -> Differ
 def shown(value: object) -> str:
     """A value in one line, cut where it is long."""
     text = compact(value)
-    return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
+    return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "…"
 
 
 def label_of(value: object) -> str:
@@ -107,6 +107,11 @@ def _of_texts(before: str, after: str, pointer: str) -> Difference:
 
 
 def _excerpt(text: str, at: int) -> str:
+    """What stands around a place, of whole words where a blank is near."""
     begin, end = max(at - EXCERPT_CHARS, 0), at + EXCERPT_CHARS
-    left, right = "..." if begin else "", "..." if end < len(text) else ""
+    if begin:
+        begin = text.find(" ", begin, at) + 1 or begin
+    if end < len(text) and (blank := text.rfind(" ", at + 1, end)) > 0:
+        end = blank
+    left, right = "…" if begin else "", "…" if end < len(text) else ""
     return compact(left + text[begin:end] + right)

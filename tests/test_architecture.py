@@ -27,6 +27,10 @@ MAY_USE = {
 MAY_NOT_USE = {"tracing": {"aiohttp", "asyncio"}}
 REDUCER_LIBRARIES = {"orjson"}
 
+# A reading command answers before an HTTP server would be loaded; the page's server is one.
+PAGE_LIBRARIES = {"aiohttp", "asyncio", "jinja2"}
+PAGE = "viewer.page"
+
 # What modules are imported in: a process that has this many libraries loaded and none of ours.
 # A fork for each module costs a millisecond, an interpreter for each a third of a second.
 IMPORT_EACH_ALONE = """
@@ -127,10 +131,16 @@ def all_imports() -> list[Import]:
 def breaks_the_law(found: Import) -> bool:
     """Whether this import is one that its package may not have."""
     package = found.module.partition(".")[0]
+    is_of_page = f"{found.module}.".startswith(f"{PAGE}.")
+    if found.top == package:
+        loads_page = f"{found.target}.".startswith(f"{PAGE}.")
+        return loads_page and not is_of_page and not found.in_function
     if found.top in MAY_USE:
-        return found.top != package and found.top not in MAY_USE[package]
+        return found.top not in MAY_USE[package]
     if package == "reducer":
         return found.top not in sys.stdlib_module_names | REDUCER_LIBRARIES
+    if package == "viewer" and not is_of_page:
+        return found.top in PAGE_LIBRARIES
     return found.top in MAY_NOT_USE.get(package, set())
 
 
@@ -191,6 +201,11 @@ def test_every_module_can_be_imported_alone() -> None:
         ("proxy.serve", "import reducer", True),
         ("viewer.page", "from reducer import reduce_bundle", False),
         ("viewer.page", "from proxy.settings import Settings", True),
+        ("viewer.page.app", "import jinja2\nfrom aiohttp import web", False),
+        ("viewer.pages", "import jinja2", True),
+        ("viewer.terminal.ls", "def f():\n    import asyncio", True),
+        ("viewer.terminal.view", "from ..page.server import serve_page", True),
+        ("viewer.terminal.view", "def f():\n    from ..page.server import serve_page", False),
         ("tailrace", "import viewer", False),
     ],
 )

@@ -18,6 +18,10 @@ from .strict_json import NotStrictJson, dumps, loads_lenient, loads_strict
 SEQ_MAX = 2**64 - 1
 UNIX_MS_MAX = 2**63 - 1
 
+MANIFEST_BYTES_MAX = 16 * 1024 * 1024
+PAYLOAD_BYTES_MAX = 1024 * 1024 * 1024
+"""Larger files are not read: a bound on memory, far beyond what a recorder keeps by default."""
+
 
 class NotABundle(Exception):
     """The directory has no manifest that parses, or no event log."""
@@ -91,6 +95,7 @@ class PayloadFault(StrEnum):
     OUTSIDE = "its path leaves the bundle"
     MISSING = "its file is missing"
     UNREADABLE = "its file cannot be read"
+    TOO_LARGE = "it is too large to be read"
     NOT_JSON = "it is no JSON"
 
 
@@ -150,6 +155,8 @@ class BundleReader:
             # A FIFO or a device would block the reader.
             if not place.is_file():
                 return DamagedPayload(ref=ref, fault=PayloadFault.UNREADABLE)
+            if place.stat().st_size > PAYLOAD_BYTES_MAX:
+                return DamagedPayload(ref=ref, fault=PayloadFault.TOO_LARGE)
             return place.read_bytes()
         except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of symlinks
             return DamagedPayload(ref=ref, fault=PayloadFault.UNREADABLE)
@@ -172,7 +179,8 @@ class BundleReader:
         except (OSError, ValueError):
             return None
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > PAYLOAD_BYTES_MAX:
                 return None
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 return file.read()
@@ -195,6 +203,8 @@ def _read_manifest(path: Path) -> dict[str, object]:
     if file.exists() and not file.is_file():
         raise NotABundle(f"{path}: {MANIFEST_NAME} is no file")
     try:
+        if file.stat().st_size > MANIFEST_BYTES_MAX:
+            raise NotABundle(f"{path}: {MANIFEST_NAME} is too large to be read")
         manifest, _ = _loads(file.read_bytes())
     except OSError as error:
         raise NotABundle(f"{path}: no {MANIFEST_NAME} ({os.strerror(error.errno or 0)})") from None

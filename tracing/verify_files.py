@@ -17,6 +17,7 @@ _CODE_OF = {
     PayloadFault.OUTSIDE: Code.PAYLOAD_OUTSIDE,
     PayloadFault.MISSING: Code.PAYLOAD_MISSING,
     PayloadFault.UNREADABLE: Code.PAYLOAD_UNREADABLE,
+    PayloadFault.TOO_LARGE: Code.PAYLOAD_UNREADABLE,
     PayloadFault.NOT_JSON: Code.PAYLOAD_NOT_JSON,
 }
 

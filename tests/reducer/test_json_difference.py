@@ -23,9 +23,18 @@ CASES: list[tuple[object, object, str, str]] = [
         "x" * 100 + "1" + "y" * 100,
         "x" * 100 + "2" + "y" * 100,
         "",
-        f'from character 100: "...{"x" * 24}1{"y" * 23}..." became "...{"x" * 24}2{"y" * 23}..."',
+        f'from character 100: "…{"x" * 24}1{"y" * 23}…" became "…{"x" * 24}2{"y" * 23}…"',
     ),
-    ({"a": "x" * 99}, {"a": None}, "/a", f'"{"x" * 59}... became null'),
+    (
+        "Keep to these rules of the shop. It is large and old.",
+        "Keep to these rules of the inn. It is large and old.",
+        "",
+        (
+            'from character 27: "…to these rules of the shop. It is large and…"'
+            ' became "…to these rules of the inn. It is large and…"'
+        ),
+    ),
+    ({"a": "x" * 99}, {"a": None}, "/a", f'"{"x" * 59}… became null'),
 ]
 
 

@@ -140,6 +140,7 @@ def test_payloads(bundle: BundleBuilder) -> None:
         ("a\0b", PayloadFault.OUTSIDE),
         ("x" * 5000, PayloadFault.UNREADABLE),
         ("bad.json", PayloadFault.NOT_JSON),
+        ("large.json", PayloadFault.TOO_LARGE),
     ],
     ids=lambda value: str(value)[:30].replace("\0", "NUL"),
 )
@@ -153,6 +154,8 @@ def test_payloads_that_cannot_be_had(bundle: BundleBuilder, path: str, fault: Pa
     (root / "loop").symlink_to(root / "loop")
     (root / "bad.json").write_text("{")
     os.mkfifo(root / "fifo")
+    (root / "large.json").touch()
+    os.truncate(root / "large.json", 1 << 40)
     damaged = BundleReader(root).payload(ref(path))
     assert isinstance(damaged, DamagedPayload)
     assert damaged.fault == fault
@@ -188,6 +191,14 @@ def test_unparseable_manifest_is_no_bundle(bundle: BundleBuilder, manifest: byte
     path = bundle.write()
     (path / "manifest.json").write_bytes(manifest)
     with pytest.raises(NotABundle, match=r"manifest\.json"):
+        BundleReader(path)
+
+
+def test_manifest_beyond_all_bounds_is_not_read(bundle: BundleBuilder) -> None:
+    """A file may be sparse and claim any size: it must not fill the memory."""
+    path = bundle.write()
+    os.truncate(path / "manifest.json", 1 << 40)
+    with pytest.raises(NotABundle, match="too large"):
         BundleReader(path)
 
 
