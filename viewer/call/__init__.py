@@ -1,0 +1,1 @@
+"""One call, read from its bundle: what was sent, what came when, and how it ended."""

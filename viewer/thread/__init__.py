@@ -1,0 +1,1 @@
+"""Conversations as the models saw them, and what differs between two calls."""
