@@ -4,6 +4,8 @@ The work is done elsewhere. Each command imports what it needs when it runs, so 
 reads does not load an HTTP server, and works where no proxy could.
 """
 
+import importlib
+import io
 import os
 import shlex
 import shutil
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 EXIT_DAMAGE = 1
 EXIT_USAGE = 2
 
+DEFAULT_TRACES = Path("./traces")
+"""As the settings have it."""
+
 
 def _version() -> str:
     try:
@@ -32,14 +37,38 @@ def _version() -> str:
         return "unknown"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+READING_COMMANDS = frozenset({"diff", "export", "ls", "search", "show", "stats", "tail", "view"})
+"""The commands that read traces; each is a module of `viewer.terminal`."""
+
+
+class _Commands(click.Group):
+    """The commands; those that read are loaded when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *READING_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in READING_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command = importlib.import_module(f"viewer.terminal.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="tailrace", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Trace OpenAI Responses API traffic.
 
     Start with `tailrace demo`. Then point OPENAI_BASE_URL at `tailrace serve`, or put `tailrace run
     --` before a command.
     """
+    # What a locale's encoding has no character for is no reason to print nothing.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    ctx.obj = _trace_dir_to_read  # the settings are the proxy's, and those who read need this one
+    ctx.meta["tailrace.settings"] = _settings  # but for the page's server
 
 
 _config = click.option(
@@ -64,21 +93,30 @@ _upstream = click.option(
 @_upstream
 @_trace_dir
 @click.option("--workers", metavar="N", help="Processes that share the port.  [default: 1]")
+@click.option(
+    "--view",
+    flag_value="true",
+    default=None,
+    help="Show the traces as a page in the browser, too, on 127.0.0.1:8788.",
+)
 def serve(config: Path | None, **flags: str | None) -> None:
     """Run the proxy until SIGTERM or Ctrl-C."""
     settings = _settings(flags, config)
     from proxy.listening import CannotServeError
     from proxy.logs import configure_logs
+    from proxy.page_process import shown_page
     from proxy.serve import serve as serve_until_stopped
     from proxy.serve_workers import serve_with_workers
 
+    page = shown_page(settings, config, sys.stdout)
     try:
         if settings.workers > 1:
-            if not serve_with_workers(settings, sys.stdout):
+            if not serve_with_workers(settings, sys.stdout, page):
                 _fail(EXIT_DAMAGE, ["a worker did not end well; the log tells which"])
             return
         configure_logs(settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty())
-        serve_until_stopped(settings, sys.stdout)
+        with page:
+            serve_until_stopped(settings, sys.stdout)
     except CannotServeError as error:
         _fail(EXIT_DAMAGE, [str(error)])
 
@@ -107,7 +145,8 @@ def run(config: Path | None, command: Sequence[str], **flags: str | None) -> Non
         finished = run_command(settings, command)
     except CommandError as error:
         _fail(error.exit_code, [str(error)])
-    _print_calls(finished.bundles, stderr=True)
+    for step in _print_calls(finished.bundles, flags["trace_dir"], stderr=True):
+        click.echo(f"  {step}", err=True)
     sys.exit(finished.exit_code)
 
 
@@ -115,7 +154,7 @@ def run(config: Path | None, command: Sequence[str], **flags: str | None) -> Non
 @click.option(
     "--trace-dir",
     type=click.Path(path_type=Path),
-    default=Path("./traces"),
+    default=DEFAULT_TRACES,
     metavar="DIR",
     help="Where the bundle goes.  [default: ./traces]",
 )
@@ -136,12 +175,12 @@ def demo(trace_dir: Path) -> None:
     except CannotServeError as error:
         _fail(EXIT_DAMAGE, [str(error)])
     click.echo("\nWhat tailrace saw:\n")
-    _print_calls(bundles, stderr=False)
+    steps = _print_calls(
+        bundles, None if trace_dir == DEFAULT_TRACES else str(trace_dir), stderr=False
+    )
     click.echo("\nNext:")
-    command = _command()
-    for bundle in bundles:
-        click.echo(f"  {command} reduce {shlex.quote(str(bundle))} -o -")
-    click.echo(f"  {command} serve")
+    for step in (*steps, f"{_command()} serve"):
+        click.echo(f"  {step}")
 
 
 def _command() -> str:
@@ -179,49 +218,6 @@ def reduce(bundle: Path, output: str | None) -> None:
         _write_whole(path, state)
     except OSError as error:
         _fail(EXIT_DAMAGE, [f"{path}: cannot be written: {error.strerror}"])
-
-
-@main.command()
-@_config
-@_trace_dir
-@click.option(
-    "--format",
-    type=click.Choice(["codex"]),
-    required=True,
-    expose_value=False,  # there is one so far
-    help="What to write.",
-)
-@click.option(
-    "-o", "output", type=click.Path(path_type=Path), required=True, metavar="PATH", help="Where to."
-)
-@click.argument("selector", metavar="SELECTOR|BUNDLE")
-def export(selector: str, *, output: Path, config: Path | None, **flags: str | None) -> None:
-    """Write a call, a thread or a bundle for another tool to read.
-
-    SELECTOR is the id of a call, response, request or thread, its beginning or its end, or `last`;
-    BUNDLE is a directory. `codex` makes a bundle that `codex debug trace-reduce` reads.
-    """
-    settings = _settings(flags, config)
-    from reducer import NotABundle
-    from reducer.export_codex import Selection, export_codex
-    from viewer.export import AlreadyThere, write_bundle
-    from viewer.selector import NoSuchSelection, entries_under, select
-
-    bundle, selection = Path(selector), Selection()
-    try:
-        if not bundle.is_dir():
-            found = select(selector, entries_under(settings.trace_dir))
-            bundle = found.bundle
-            is_thread = found.call_id is None
-            thread_id = found.thread_id if is_thread else None
-            selection = Selection(thread_id=thread_id, call_id=found.call_id)
-        write_bundle(output, export_codex(bundle, selection))
-    except NoSuchSelection as error:
-        _fail(EXIT_DAMAGE, [f"{error} (looked in {settings.trace_dir})"])
-    except (NotABundle, AlreadyThere) as error:
-        _fail(EXIT_DAMAGE, [str(error)])
-    except OSError as error:
-        _fail(EXIT_DAMAGE, [f"{bundle} cannot be written as {output}: {error.strerror}"])
 
 
 @main.command()
@@ -297,6 +293,19 @@ def prune(config: Path | None, *, dry_run: bool, **flags: str | None) -> None:
         _fail(EXIT_DAMAGE, [f"{p}: cannot be removed: {e.strerror}" for p, e in outcome.failed])
 
 
+def _trace_dir_to_read(trace_dir: str | None, config: Path | None) -> Path:
+    """The trace directory; prints what is wrong with the settings and exits, if anything is."""
+    from proxy.settings_places import are_flags_all
+
+    # To load the settings would take longer than all the rest of a list of calls.
+    if are_flags_all(config, os.environ, Path.cwd()):
+        if trace_dir is None:
+            return DEFAULT_TRACES
+        if trace_dir and not trace_dir.startswith("~"):
+            return Path(trace_dir)
+    return _settings({"trace_dir": trace_dir}, config).trace_dir
+
+
 def _settings(
     flags: Mapping[str, str | None], config: Path | None, fallback: "Layer | None" = None
 ) -> "Settings":
@@ -311,13 +320,16 @@ def _settings(
         _fail(EXIT_USAGE, error.problems)
 
 
-def _print_calls(bundles: Iterable[Path], *, stderr: bool) -> None:
-    """Print what the calls of these bundles came to; to stderr where stdout is a command's."""
+def _print_calls(bundles: Sequence[Path], trace_dir: str | None, *, stderr: bool) -> list[str]:
+    """Print what these bundles hold, to stderr where stdout is a command's, and return what to type
+    next; `trace_dir` is what has to be said of where the bundles are."""
     from rich.console import Console
 
-    from viewer.summary import call_summaries, print_summary
+    from viewer.summary import tell_calls
 
-    print_summary(call_summaries(bundles), Console(stderr=stderr))
+    options = "" if trace_dir is None else f" --trace-dir {shlex.quote(trace_dir)}"
+    steps = tell_calls(bundles, Console(stderr=stderr))
+    return [f"{_command()} {step}{options}" for step in steps]
 
 
 def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:

@@ -13,11 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from .settings import Settings
-
-CONFIG_NAME = "tailrace.toml"
-"""The file that is read from the working directory where `--config` names none."""
-
-VARIABLE_PREFIX = "TAILRACE_"
+from .settings_places import CONFIG_NAME, VARIABLE_PREFIX
 
 
 class SettingsError(Exception):
@@ -83,7 +79,8 @@ def settings_warnings(environ: Mapping[str, str] = os.environ) -> tuple[str, ...
 
 def flag_name(name: str) -> str:
     """The flag that sets the setting `name`."""
-    return "--" + name.replace("_", "-")
+    # `view` has one place to listen on, as `serve` has.
+    return "--listen" if name == "view_listen" else "--" + name.replace("_", "-")
 
 
 def variable_name(name: str) -> str:
@@ -126,7 +123,8 @@ def _problem(
     where = source[name].name_of(name)
     if detail["type"] == "extra_forbidden":
         return f"{where}: no setting is called that{_meant(name)}"
-    return f"{where} = {_shown(values[name])}: allowed is {_allowed(detail)}"
+    shown = "[redacted]" if name == "view_token" else _shown(values[name])
+    return f"{where} = {shown}: allowed is {_allowed(detail)}"
 
 
 def _allowed(detail: ErrorDetails) -> str:

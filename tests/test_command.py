@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.bundles import BundleBuilder, message
 from tests.support.events import sse_pieces, text_stream
+from tests.support.raw_bundle import only_event
 from tests.support.script import Reply
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -248,7 +249,13 @@ def test_run_traces_what_the_command_calls(tmp_path: Path, upstream: ScriptedUps
     assert lines[0].split() == ["1", "completed", "200", "m"]
     assert "    response     resp_1" in lines
     assert "    request      req_1" in lines
-    assert lines[-1] == f"1 call in traces/{bundle.name}"
+    short_id = only_event(bundle, "inference_started")["inference_call_id"][-8:]
+    assert lines[-4:] == [
+        f"1 call in traces/{bundle.name}",
+        f"  python -m tailrace show {short_id}",
+        "  python -m tailrace ls",
+        "  python -m tailrace view",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +330,9 @@ def test_demo_shows_each_kind_of_call(tmp_path: Path) -> None:
     ]
     assert f"6 calls in traces/{bundle.name}" in lines
     assert any(line.startswith("    partial text Once upon a time") for line in lines)
-    assert any(line.endswith(f"tailrace reduce traces/{bundle.name} -o -") for line in lines)
+    cancelled = only_event(bundle, "inference_cancelled")
+    next_steps = ["Next:", *("show " + cancelled["inference_call_id"][-8:], "ls", "view", "serve")]
+    assert [line.removeprefix("  python -m tailrace ") for line in lines[-5:]] == next_steps
     assert max(len(line) for line in lines if bundle.name not in line) <= 80
 
 

@@ -42,7 +42,7 @@ def test_every_command_that_the_readme_names_is_there() -> None:
     named = re.findall(r"^    tailrace (\w+)|`tailrace (\w+)", readme, flags=re.MULTILINE)
     commands = {at_line_start or in_text for at_line_start, in_text in named}
     assert commands
-    assert commands <= set(tailrace.main.commands)
+    assert commands <= {*tailrace.main.commands, *tailrace.READING_COMMANDS}
 
 
 def test_every_diagnostic_is_explained() -> None:
@@ -83,5 +83,6 @@ def _without_what_differs(text: str) -> str:
     """`text` on one line, with ids, times and paths replaced."""
     text = re.sub(r"\b(resp|req)_[0-9a-f]{32}\b", r"\1_*", text)
     text = re.sub(r"\S*trace-[0-9a-f-]{36}", "BUNDLE", text)
-    text = re.sub(r"\d+\.\d+ m?s\b", "TIME", text)
+    text = re.sub(r"\bshow [0-9a-f]{8}\b", "show *", text)
+    text = re.sub(r"\d+(\.\d+)? m?s\b", "TIME", text)
     return " ".join(text.split())

@@ -1,5 +1,6 @@
 """Writes what an export gives into files, whole or not at all."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -25,6 +26,24 @@ def write_bundle(path: Path, pieces: Iterable[Piece]) -> None:
         made.rename(path)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file, for its owner only.
+
+    Raises AlreadyThere, and OSError where it cannot be written; nothing is left then.
+    """
+    try:
+        # Exclusively: what is there stays as it is, be it a link to something else.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise AlreadyThere(f"{path} is there already") from None
+    try:
+        with os.fdopen(file, "wb") as opened:
+            opened.write(data)
+    except BaseException:
+        path.unlink(missing_ok=True)
         raise
 
 

@@ -1,19 +1,31 @@
-"""Finds the call, thread or bundle that a person names by an id, a part of one, or `last`.
+"""Finds the call or thread that a person names by an id, a part of one, or `last`."""
 
-It goes through entries, wherever they come from; here they come from reading every bundle.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracing.bundle_reader import BundleReader, NotABundle, RawEvent
-from tracing.events import EVENT_LOG_NAME
+from .catalog.catalog import Catalog
+from .catalog.conditions import LAST_CHARACTER, bindable
+from .catalog.queries import calls_by_ids, find_calls
+from .catalog.rows import CallFilter, CallRow
 
 LAST = "last"
 MATCHES_NAMED_MAX = 5
 
-_TERMINALS = {"inference_completed", "inference_failed", "inference_cancelled"}
+_PARTLY = "name >= :first AND name < :beyond"
+_PARTLY_REVERSED = "reversed >= :first_reversed AND reversed < :beyond_reversed"
+_CALLS_OF = {
+    "exact": "SELECT call FROM names WHERE name = :name",
+    "part": (
+        f"SELECT call FROM names WHERE {_PARTLY}"
+        f" UNION SELECT call FROM names WHERE {_PARTLY_REVERSED}"
+    ),
+}
+# There is no index of threads' ends: that of their ids is gone through instead.
+_THREADS_OF = {
+    "exact": "thread_id = :name",
+    "part": "(thread_id >= :first AND thread_id < :beyond) OR substr(thread_id, -:length) = :name",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,100 +42,148 @@ class Target:
         return f"{what} in {self.bundle}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One id of a target. `at_unix_ms` is when the target began."""
-
-    name: str
-    target: Target
-    at_unix_ms: int
-
-
 class NoSuchSelection(Exception):
     """Nothing goes by the selector, or more than one thing does; the message says what to do."""
 
 
-def select(selector: str, entries: Iterable[Entry]) -> Target:
-    """The one target that an id names, whole or by its beginning or end; or the latest call.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What goes by a selector: calls by their ids in the catalog, newest first, and threads."""
+
+    calls: Sequence[int]
+    threads: Sequence[Target]
+
+    def __len__(self) -> int:
+        return len(self.calls) + len(self.threads)
+
+
+def select(selector: str, catalog: Catalog) -> Target:
+    """The one call or thread that an id names, whole or by its beginning or end; or the latest
+    call. Raises NoSuchSelection.
+
+    A thread that was made for a call has the call's id in its own: the call is meant.
+    """
+    found = _the_one(selector, catalog)
+    return _target(found) if isinstance(found, CallRow) else found
+
+
+def select_call(selector: str, catalog: Catalog) -> CallRow:
+    """The same, where only a call will do. Raises NoSuchSelection."""
+    found = _the_one(selector, catalog)
+    if isinstance(found, CallRow):
+        return found
+    raise NoSuchSelection(
+        f"{selector!r} is a thread, and a call is needed; its calls are listed by"
+        f" `tailrace ls --thread {found.thread_id}`"
+    )
+
+
+def thread_named(selector: str, catalog: Catalog) -> str:
+    """The id of the one thread that it names, whole or by its beginning or end.
 
     Raises NoSuchSelection.
     """
-    entries = list(entries)
-    if selector == LAST:
-        calls = [entry for entry in entries if entry.target.call_id is not None]
-        if not calls:
-            raise NoSuchSelection("there is no call yet")
-        return max(calls, key=lambda entry: entry.at_unix_ms).target
-    exact = {entry.target: None for entry in entries if entry.name == selector}
-    found = exact or _without_threads_of_calls(
-        {
-            entry.target: None
-            for entry in entries
-            if selector and (entry.name.startswith(selector) or entry.name.endswith(selector))
-        }
+    for how in ("exact", "part"):
+        sql = f"SELECT DISTINCT thread_id FROM calls WHERE {_THREADS_OF[how]} ORDER BY thread_id"
+        ids = [name for (name,) in catalog.connection.execute(sql, _parameters(selector))]
+        if selector and len(ids) == 1:
+            return str(ids[0])
+        if selector and ids:
+            raise NoSuchSelection(
+                f"{selector!r} names {len(ids)} threads: {_listed(ids)}. Give more of the id"
+            )
+    raise NoSuchSelection(
+        f"no thread in {catalog.trace_dir} has an id that is, begins or ends with {selector!r}"
     )
+
+
+def _the_one(selector: str, catalog: Catalog) -> CallRow | Target:
+    if selector == LAST:
+        latest = find_calls(catalog, CallFilter(), limit=1)
+        if not latest:
+            raise NoSuchSelection(f"there is no call yet in {catalog.trace_dir}")
+        return latest[0]
+    found = _Found(calls=(), threads=())
+    if selector:
+        found = _find("exact", selector, catalog) or _find("part", selector, catalog)
     if not found:
         raise NoSuchSelection(
-            f"no call, response, request or thread has an id that is, begins or ends with"
-            f" {selector!r}"
+            f"no call, response, request or thread in {catalog.trace_dir} has an id that is,"
+            f" begins or ends with {selector!r}; `tailrace ls` lists the calls"
         )
-    if len(found) > 1:
-        named = "; ".join(str(target) for target in list(found)[:MATCHES_NAMED_MAX])
-        more = "" if len(found) <= MATCHES_NAMED_MAX else f"; and {len(found) - MATCHES_NAMED_MAX}"
-        raise NoSuchSelection(
-            f"{selector!r} names {len(found)}: {named}{more and f'{more} more'}."
-            " Give more of the id, or the bundle's directory"
-        )
-    return next(iter(found))
+    if found.threads and len(found) == 1:
+        return found.threads[0]
+    named = calls_by_ids(catalog, found.calls[:MATCHES_NAMED_MAX])
+    calls = [named[call] for call in found.calls[:MATCHES_NAMED_MAX]]
+    # A bundle may be there twice: any of its copies will do.
+    if len(found) == len(calls) and len({(row.trace_id, row.call_id) for row in calls}) == 1:
+        return calls[0]
+    raise NoSuchSelection(_several(selector, found, calls))
 
 
-def _without_threads_of_calls(targets: dict[Target, None]) -> dict[Target, None]:
-    """A thread that was made for a call has the call's id in its own."""
-    of_calls = {(target.bundle, target.thread_id) for target in targets if target.call_id}
+def _find(how: str, selector: str, catalog: Catalog) -> _Found:
+    parameters = _parameters(selector)
+    calls = catalog.connection.execute(
+        f"SELECT id FROM calls WHERE id IN ({_CALLS_OF[how]})"
+        " ORDER BY started_at_unix_ms DESC, id DESC",
+        parameters,
+    ).fetchall()
+    threads = catalog.connection.execute(
+        "SELECT b.name, t.thread_id FROM ("
+        f" SELECT bundle, thread_id FROM calls WHERE {_THREADS_OF[how]}"
+        f" EXCEPT SELECT bundle, thread_id FROM calls WHERE id IN ({_CALLS_OF[how]})"
+        ") t JOIN bundles b ON b.id = t.bundle ORDER BY b.name, t.thread_id",
+        parameters,
+    ).fetchall()
+    return _Found(
+        calls=[call for (call,) in calls],
+        threads=[
+            Target(bundle=catalog.trace_dir / name, thread_id=thread_id)
+            for name, thread_id in threads
+        ],
+    )
+
+
+def _parameters(selector: str) -> dict[str, object]:
+    name = bindable(selector)
     return {
-        target: None
-        for target in targets
-        if target.call_id or (target.bundle, target.thread_id) not in of_calls
+        "name": name,
+        "length": len(name),
+        "first": name,
+        "beyond": name + LAST_CHARACTER,
+        "first_reversed": name[::-1],
+        "beyond_reversed": name[::-1] + LAST_CHARACTER,
     }
 
 
-def entries_under(trace_dir: Path) -> Iterator[Entry]:
-    """Every id in the bundles of a trace directory. What cannot be read has none."""
-    # A name with a dot is that of a bundle which is being removed.
-    for log in sorted(trace_dir.glob(f"[!.]*/{EVENT_LOG_NAME}")):
-        try:
-            yield from _entries_of(log.parent)
-        except (NotABundle, OSError):
-            continue
+def _target(row: CallRow) -> Target:
+    return Target(bundle=row.bundle, thread_id=row.thread_id, call_id=row.call_id)
 
 
-def _entries_of(bundle: Path) -> Iterator[Entry]:
-    calls: dict[str, Entry] = {}
-    threads: set[str] = set()
-    for event in BundleReader(bundle, needs_manifest=False).events():
-        if not isinstance(event, RawEvent):
-            continue
-        call_id, thread_id = (event.payload.get(k) for k in ("inference_call_id", "thread_id"))
-        if isinstance(thread_id, str) and thread_id not in threads:
-            threads.add(thread_id)
-            target = Target(bundle=bundle, thread_id=thread_id)
-            yield Entry(name=thread_id, target=target, at_unix_ms=event.wall_time_unix_ms)
-        if not isinstance(call_id, str):
-            continue
-        if event.type == "inference_started" and isinstance(thread_id, str):
-            target = Target(bundle=bundle, thread_id=thread_id, call_id=call_id)
-            begun = Entry(name=call_id, target=target, at_unix_ms=event.wall_time_unix_ms)
-            yield calls.setdefault(call_id, begun)
-        elif event.type in _TERMINALS and call_id in calls:
-            begun = calls[call_id]
-            for name in _ids_of_response(event):
-                yield Entry(name=name, target=begun.target, at_unix_ms=begun.at_unix_ms)
+def _several(selector: str, found: _Found, calls: Sequence[CallRow]) -> str:
+    """Says between what there is to choose, and how. `calls` are the first of those found."""
+    if calls and not found.threads and _is_one_clients(selector, calls):
+        attempts = _listed([f"{row.call_id} ({row.status})" for row in calls], len(found))
+        return (
+            f"{selector!r} is the client's id of {len(found)} attempts: {attempts}."
+            " Name one of them"
+        )
+    targets = [*map(_target, calls), *found.threads]
+    ids = {target.call_id or target.thread_id for target in targets}
+    advice = "Give more of the id" if len(ids) > 1 else "Only their bundles tell them apart"
+    listed = _listed([str(target) for target in targets], len(found))
+    return f"{selector!r} names {len(found)}: {listed}. {advice}"
 
 
-def _ids_of_response(event: RawEvent) -> Iterator[str]:
-    proxy = event.payload.get("proxy")
-    known_from_wire = proxy.get("response_id") if isinstance(proxy, dict) else None
-    payload = event.payload
-    for name in (payload.get("response_id"), known_from_wire, payload.get("upstream_request_id")):
-        if isinstance(name, str):
-            yield name
+def _is_one_clients(selector: str, calls: Sequence[CallRow]) -> bool:
+    """Whether a client that tried again named all of these calls alike."""
+    ids = {row.client_call_id for row in calls}
+    name = calls[0].client_call_id
+    return len(ids) == 1 and name is not None and (selector in name)
+
+
+def _listed(names: Sequence[str], total: int | None = None) -> str:
+    """The first of them, and how many more there are."""
+    named = names[:MATCHES_NAMED_MAX]
+    more = (len(names) if total is None else total) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")

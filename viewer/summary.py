@@ -1,126 +1,160 @@
-"""The calls of some bundles, a few lines for each: how it ended, its ids, its times and tokens."""
+"""The summary that closes a command's run: what it called, and what to look at next.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+A few calls are told in a few lines each: how it ended, its ids, its times and tokens. Of many, the
+latest have a line each.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.text import Text
 
-from reducer import NotABundle, reduce_bundle
+from tracing.bundle_reader import BundleReader, NotABundle, PayloadRef
+from tracing.events import PayloadKind
 from tracing.visible_text import visible
+
+from .call.entries import partial_entries_of
+from .call.story import EntryKind
+from .catalog.catalog import Catalog, NoTraces
+from .catalog.queries import find_calls
+from .catalog.rows import CallFilter, CallRow
+from .figures import duration, short_id
+from .terminal.call_lines import ended_line
+from .terminal.styles import status_style
+
+TOLD_MAX = 10
+"""Calls that are told in several lines each: about a screen."""
+
+LISTED_MAX = 50
+"""Calls that are shown at all."""
+
+CALLS_MAX = 10_000
+"""Calls that are counted; a command that made more has its figures in `tailrace stats`."""
 
 TEXT_CHARS_MAX = 400
 """Of a text that was cut, its end: that is where it was cut."""
 
-STATUS_STYLES = {"completed": "green", "cancelled": "yellow", "running": "cyan"}
-
 LABEL_WIDTH = 13
+
+LOG_WIDTH = 160
+"""Of a line where there is no terminal: in the log of a CI, say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallSummary:
-    """One inference call. Times in ms from the request's arrival; None is not known, or none."""
+class Summary:
+    """The calls of some bundles, in the order in which they began.
 
-    bundle: Path
-    status: str
-    http_status: int | None
-    reason: str | None
-    model: str
-    response_id: str | None
-    upstream_request_id: str | None
-    retry_count: int
-    first_event_ms: float | None
-    ended_ms: float | None
-    input_tokens: int | None
-    cached_input_tokens: int | None
-    output_tokens: int | None
-    partial_text: str
+    `partial_texts` has, by `id`, what calls that were cut had said, as far as they are told.
+    """
+
+    calls: Sequence[CallRow]
+    partial_texts: Mapping[int, str]
 
 
-def call_summaries(bundles: Iterable[Path]) -> list[CallSummary]:
-    """The calls of these bundles, each bundle's in the order they began."""
-    summaries: list[CallSummary] = []
-    for bundle in bundles:
+def tell_calls(bundles: Sequence[Path], console: Console) -> list[str]:
+    """Print the calls of these bundles, and return commands that tell more."""
+    try:
+        summary = summary_of(bundles)
+    except OSError as error:
+        reason = f"the calls cannot be summed up: {error.strerror}"
+        console.print(Text(f"tailrace: {visible(reason)}; `tailrace ls` has them"))
+        return ["ls"]
+    print_summary(summary, console)
+    return next_steps(summary)
+
+
+def summary_of(bundles: Sequence[Path]) -> Summary:
+    """Read these bundles, and no other ones beside them: an index of all may take minutes.
+
+    One that is gone or damaged has the calls that can be read. Raises OSError where there is no
+    room for an index.
+    """
+    with TemporaryDirectory(prefix="tailrace-", ignore_cleanup_errors=True) as directory:
+        for bundle in bundles:
+            Path(directory, bundle.name).symlink_to(bundle.resolve())
         try:
-            state = reduce_bundle(bundle)
-        except (NotABundle, OSError):  # deleted since its name was found
-            continue
-        calls = sorted(_object(state["inference_calls"]).values(), key=_beginning)
-        summaries += [_summary(bundle, call) for call in calls]
-    return summaries
+            with Catalog.open(Path(directory)) as catalog:
+                catalog.refresh()
+                found = find_calls(catalog, CallFilter(), limit=CALLS_MAX)[::-1]
+        except NoTraces:
+            found = []
+    paths = {bundle.name: bundle for bundle in bundles}
+    calls = [replace(call, bundle=paths[call.bundle.name]) for call in found]
+    told = calls if len(calls) <= TOLD_MAX else []
+    texts = {call.id: _partial_text(call) for call in told if call.has_partial}
+    return Summary(calls=calls, partial_texts=texts)
 
 
-def _beginning(call: Mapping[str, Any]) -> int:
-    return int(call["execution"]["started_seq"])
-
-
-def _summary(bundle: Path, call: Mapping[str, Any]) -> CallSummary:
-    """Codex's keys of a call are as its schema says; what stands under `proxy` may be missing."""
-    ours = _object(call.get("proxy"))
-    timing = _object(ours.get("timing"))
-    usage = _object(call.get("usage"))
-    return CallSummary(
-        bundle=bundle,
-        status=call["execution"]["status"],
-        http_status=_whole(ours.get("http_status")),
-        reason=_text(_object(ours.get("outcome")).get("reason")),
-        model=call["model"],
-        response_id=_text(call.get("response_id")) or _text(ours.get("response_id")),
-        upstream_request_id=_text(call.get("upstream_request_id")),
-        retry_count=_whole(ours.get("retry_count")) or 0,
-        first_event_ms=_number(timing.get("first_event")),
-        ended_ms=_number(timing.get("ended")),
-        input_tokens=_whole(usage.get("input_tokens")),
-        cached_input_tokens=_whole(usage.get("cached_input_tokens")),
-        output_tokens=_whole(usage.get("output_tokens")),
-        partial_text=_partial_text(ours.get("partial_items")),
-    )
-
-
-def _partial_text(partial_items: object) -> str:
+def _partial_text(call: CallRow) -> str:
     """What a call that was cut had said: the text of its messages in progress."""
-    if not isinstance(partial_items, list):
-        return ""
-    items = [_object(_object(partial).get("item")) for partial in partial_items]
-    contents = [item.get("content") for item in items if item.get("type") == "message"]
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    return "".join(_text(_object(part).get("text")) or "" for part in parts)
+    ours = _object(_object(_response(call)).get("proxy"))
+    entries = partial_entries_of(ours.get("partial_items"), pointer="")
+    return "".join(entry.text for entry in entries if entry.kind is EntryKind.MESSAGE)
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def _response(call: CallRow) -> object:
+    if call.response_path is None:
+        return None
+    kind = PayloadKind.INFERENCE_RESPONSE.value
+    ref = PayloadRef(raw_payload_id="", kind=kind, path=call.response_path)
+    try:
+        return BundleReader(call.bundle, needs_manifest=False).payload(ref)
+    except (NotABundle, OSError):  # deleted since it was read
+        return None
+
+
+def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def print_summary(calls: Sequence[CallSummary], console: Console) -> None:
+def print_summary(summary: Summary, console: Console) -> None:
     """Print the calls, and where each bundle lies. Nothing in them can steer a terminal."""
+    calls = summary.calls
     if not calls:
         console.print("No call was traced.")
-    for number, call in enumerate(calls, start=1):
-        _print_line(console, _headline(number, call))
-        for label, value in _details(call):
-            _print_detail(console, label, value)
-    for bundle in dict.fromkeys(call.bundle for call in calls):
-        count = sum(call.bundle == bundle for call in calls)
+    elif len(calls) <= TOLD_MAX:
+        for number, call in enumerate(calls, start=1):
+            _print_line(console, _headline(number, call))
+            for label, value in _details(call, summary.partial_texts.get(call.id, "")):
+                _print_detail(console, label, value)
+    else:
+        _print_line(console, _counted(calls))
+        width = console.width if console.is_terminal else LOG_WIDTH
+        for call in calls[-LISTED_MAX:]:
+            _print_line(console, ended_line(call, width))
+    for bundle, count in Counter(call.bundle for call in calls).items():
         noun = "call" if count == 1 else "calls"
         _print_line(console, Text(f"\n{count} {noun} in {visible(str(bundle))}", style="bold"))
 
 
-def _headline(number: int, call: CallSummary) -> Text:
-    style = STATUS_STYLES.get(call.status, "red")
+def next_steps(summary: Summary) -> list[str]:
+    """Commands that tell more: of the call that went wrong last, or else of the latest."""
+    if not summary.calls:
+        return []
+    wrong = [call for call in summary.calls if call.status != "completed"]
+    call = [*summary.calls, *wrong][-1]
+    return [f"show {shlex.quote(visible(short_id(call.call_id)))}", "ls", "view"]
+
+
+def _counted(calls: Sequence[CallRow]) -> Text:
+    """How many calls ended how."""
+    line = Text()
+    kinds = Counter(("lost" if call.is_lost else call.status, status_style(call)) for call in calls)
+    for (status, style), count in kinds.most_common():
+        line.append(f"{count} {visible(status)}", style=f"bold {style}")
+        line.append("  ")
+    if len(calls) > LISTED_MAX:
+        line.append(f"the last {LISTED_MAX}:", style="dim")
+    return line
+
+
+def _headline(number: int, call: CallRow) -> Text:
+    style = status_style(call)
     line = Text(f"{number:>2}  ")
     line.append(visible(call.status), style=f"bold {style}")
     if call.http_status is not None:
@@ -131,51 +165,43 @@ def _headline(number: int, call: CallSummary) -> Text:
     return line
 
 
-def _details(call: CallSummary) -> list[tuple[str, Text]]:
+def _details(call: CallRow, partial_text: str) -> Iterator[tuple[str, Text]]:
     """What is known of a call, by label."""
-    details = [
-        ("response", _id(call.response_id)),
-        ("request", _id(call.upstream_request_id)),
-        ("time", Text(_times(call))),
-        ("tokens", Text(_tokens(call))),
-    ]
+    yield "response", _id(call.response_id)
+    yield "request", _id(call.upstream_request_id)
+    yield "time", Text(_times(call))
+    yield "tokens", Text(_tokens(call))
     if call.reason:
-        details.append(("reason", Text(visible(call.reason))))
-    if call.partial_text:
-        details.append(("partial text", _cut_text(call.partial_text)))
-    return details
+        yield "reason", Text(visible(call.reason))
+    if partial_text:
+        yield "partial text", _cut_text(partial_text)
 
 
 def _id(value: str | None) -> Text:
     return Text(visible(value or "-"), overflow="ignore")  # broken, it could not be copied
 
 
-def _times(call: CallSummary) -> str:
+def _times(call: CallRow) -> str:
     times = []
-    if call.first_event_ms is not None:
-        times.append(f"first event {_duration(call.first_event_ms)}")
-    if call.ended_ms is not None:
-        times.append(f"ended {_duration(call.ended_ms)}")
+    if call.timing.first_event is not None:
+        times.append(f"first event {duration(call.timing.first_event)}")
+    if call.duration_ms is not None:
+        times.append(f"ended {duration(call.duration_ms)}")
     return ", ".join(times) or "-"
 
 
-def _duration(ms: float) -> str:
-    return f"{ms:.1f} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
-
-
-def _tokens(call: CallSummary) -> str:
-    if call.input_tokens is None or call.output_tokens is None:
+def _tokens(call: CallRow) -> str:
+    usage = call.usage
+    if usage is None:
         return "-"
-    return (
-        f"{call.input_tokens:,} in ({call.cached_input_tokens or 0:,} cached), "
-        f"{call.output_tokens:,} out"
-    )
+    cached = f"{usage.cached_input_tokens:,} cached"
+    return f"{usage.input_tokens:,} in ({cached}), {usage.output_tokens:,} out"
 
 
 def _cut_text(text: str) -> Text:
     one_line = visible(" ".join(text.split()))
     if len(one_line) > TEXT_CHARS_MAX:
-        one_line = "..." + one_line[-TEXT_CHARS_MAX:]
+        one_line = "…" + one_line[-TEXT_CHARS_MAX:]
     return Text(one_line, style="italic").append(" [cut here]", style="bold not italic yellow")
 
 

@@ -1,78 +1,185 @@
 """What a selector names among the ids of several bundles."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.bundles import BundleBuilder, message
-from viewer.selector import NoSuchSelection, Target, entries_under, select
+from tests.support.call_rows import call_row
+from tests.support.catalog_rows import CatalogRows
+from viewer.catalog.catalog import Catalog
+from viewer.selector import NoSuchSelection, Target, select, select_call, thread_named
 
 
-@pytest.fixture
-def traces(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     """Two bundles; the call of the second one is the latest."""
-    for name, call in (("trace-1", "call-1a"), ("trace-2", "call-2b")):
-        bundle = BundleBuilder(tmp_path / name, root_thread=f"thread:{call}")
-        if name == "trace-2":
-            bundle.thread("another")
+    traces = tmp_path_factory.mktemp("traces")
+    for number, call in enumerate(("call-1a", "call-2b"), start=1):
+        bundle = BundleBuilder(
+            traces / f"trace-{number}", root_thread=f"thread:{call}", trace_id=str(number)
+        )
+        bundle.later_ms = number
         bundle.turn("t")
         bundle.start(call, "t", [message("user", "Hi")])
-        bundle.cancel(call, upstream_request_id=f"req_{name}", proxy={"response_id": f"r_{name}"})
+        request, response = f"req_trace-{number}", f"r_trace-{number}"
+        bundle.cancel(call, upstream_request_id=request, proxy={"response_id": response})
         bundle.write()
-    (tmp_path / "not-a-bundle").mkdir()
-    return tmp_path
+    (traces / "not-a-bundle").mkdir()
+    with Catalog.open(traces) as catalog:
+        catalog.refresh()
+        yield catalog
 
 
-def target(traces: Path, number: int, call: str | None) -> Target:
+def target(catalog: Catalog, number: int, call: str | None) -> Target:
     """A target of the first or the second bundle."""
     thread = "thread:call-1a" if number == 1 else "thread:call-2b"
-    return Target(bundle=traces / f"trace-{number}", thread_id=thread, call_id=call)
+    bundle = catalog.trace_dir / f"trace-{number}"
+    return Target(bundle=bundle, thread_id=thread, call_id=call)
 
 
 @pytest.mark.parametrize(
     "selector", ["call-1a", "1a", "call-1", "r_trace-1", "trace-1", "req_trace-1"]
 )
-def test_any_id_of_a_call_or_a_part_names_it(traces: Path, selector: str) -> None:
+def test_any_id_of_a_call_or_a_part_names_it(catalog: Catalog, selector: str) -> None:
     """Its own, its response's, its upstream request's: whole, the beginning or the end."""
-    assert select(selector, entries_under(traces)) == target(traces, 1, "call-1a")
+    assert select(selector, catalog) == target(catalog, 1, "call-1a")
+    assert select_call(selector, catalog).call_id == "call-1a"
 
 
 @pytest.mark.parametrize("selector", ["thread:call-1a", "thread:call-1"])
-def test_thread_goes_by_its_id(traces: Path, selector: str) -> None:
+def test_thread_goes_by_its_id(catalog: Catalog, selector: str) -> None:
     """A thread that was made for a call is meant only where its own id is begun."""
-    assert select(selector, entries_under(traces)) == target(traces, 1, None)
+    assert select(selector, catalog) == target(catalog, 1, None)
+    assert thread_named(selector, catalog) == "thread:call-1a"
 
 
-def test_last_is_the_call_that_began_last(traces: Path) -> None:
+def test_thread_is_no_call(catalog: Catalog) -> None:
+    """Who needs a call is told how to find those of the thread."""
+    with pytest.raises(NoSuchSelection, match=r"is a thread.*ls --thread thread:call-1a"):
+        select_call("thread:call-1", catalog)
+
+
+def test_last_is_the_call_that_began_last(catalog: Catalog) -> None:
     """`last` needs no id."""
-    assert select("last", entries_under(traces)) == target(traces, 2, "call-2b")
+    assert select("last", catalog) == target(catalog, 2, "call-2b")
 
 
 @pytest.mark.parametrize("selector", ["call-", "thread:", "r_"])
-def test_several_matches_are_named(traces: Path, selector: str) -> None:
+def test_several_matches_are_named(catalog: Catalog, selector: str) -> None:
     """Who gave too little of an id is told between which."""
-    with pytest.raises(NoSuchSelection, match=r"names 2: .*trace-1.*trace-2.*Give more"):
-        select(selector, entries_under(traces))
+    with pytest.raises(NoSuchSelection, match=r"names 2: .*trace-\d.*trace-\d.*Give more"):
+        select(selector, catalog)
 
 
-@pytest.mark.parametrize("selector", ["nowhere", ""])
-def test_no_match_is_told(traces: Path, selector: str) -> None:
-    """An id that is nowhere is an error that repeats it."""
-    with pytest.raises(NoSuchSelection, match=f"'{selector}'"):
-        select(selector, entries_under(traces))
+def test_many_matches_are_counted(tmp_path: Path) -> None:
+    """The first are named, newest first, and how many more there are."""
+    rows = CatalogRows(tmp_path)
+    rows.add(*(call_row(number, call_id=f"c{number}") for number in range(1, 9)))
+    with rows.catalog as catalog, pytest.raises(NoSuchSelection) as told:
+        select("c", catalog)
+    assert "names 8: call c8 in " in str(told.value)
+    assert "; and 3 more. Give more" in str(told.value)
+
+
+@pytest.mark.parametrize("selector", ["nowhere", "", "\ud800", "%", "*", "call-1a\0"])
+def test_no_match_is_told(catalog: Catalog, selector: str) -> None:
+    """An id that is nowhere is an error that repeats it, says where, and what shows the ids."""
+    for find in (select, select_call):
+        with pytest.raises(NoSuchSelection) as told:
+            find(selector, catalog)
+        assert repr(selector) in str(told.value)
+        assert str(catalog.trace_dir) in str(told.value)
+        assert "tailrace ls" in str(told.value)
 
 
 def test_no_call_yet(tmp_path: Path) -> None:
-    """`last` of nothing is nothing, also where there is no directory."""
-    with pytest.raises(NoSuchSelection, match="no call yet"):
-        select("last", entries_under(tmp_path / "missing"))
+    """`last` of nothing is nothing."""
+    with CatalogRows(tmp_path).catalog as catalog, pytest.raises(NoSuchSelection, match="no call"):
+        select("last", catalog)
 
 
 def test_whole_id_comes_before_parts(tmp_path: Path) -> None:
     """An id that another one begins with can be named all the same."""
-    bundle = BundleBuilder(tmp_path / "trace-1")
-    bundle.turn("t")
-    bundle.start("call", "t", [])
-    bundle.start("call-2", "t", [])
-    bundle.write()
-    assert select("call", entries_under(tmp_path)).call_id == "call"
+    rows = CatalogRows(tmp_path)
+    rows.add(call_row(1, call_id="call"), call_row(2, call_id="call-2", thread_id="call-2-thread"))
+    with rows.catalog as catalog:
+        assert select_call("call", catalog).id == 1
+        assert select_call("call-2", catalog).id == 2
+        assert select("call-2-t", catalog).call_id is None
+
+
+def test_attempts_are_told_apart(tmp_path: Path) -> None:
+    """A client that repeats its own id when it tries again names several calls by it."""
+    rows = CatalogRows(tmp_path)
+    first = call_row(1, call_id="first", client_call_id="mine", status="failed")
+    second = call_row(2, call_id="second", client_call_id="mine", status="completed", attempt=2)
+    rows.add(first, second)
+    with rows.catalog as catalog:
+        for selector in ("mine", "min"):
+            with pytest.raises(NoSuchSelection, match="client's id of 2 attempts") as told:
+                select_call(selector, catalog)
+            assert "second (completed); first (failed)" in str(told.value)
+
+
+def test_one_id_in_several_bundles(tmp_path: Path) -> None:
+    """Only the bundles tell them apart: more of the id would not help."""
+    rows = CatalogRows(tmp_path)
+    for number in (1, 2):
+        rows.add(call_row(number, Path(f"trace-{number}"), call_id="same", thread_id="talk"))
+    with rows.catalog as catalog:
+        for selector in ("same", "talk"):
+            with pytest.raises(NoSuchSelection, match=r"trace-\d; .*trace-\d\. Only their bundles"):
+                select(selector, catalog)
+        assert thread_named("tal", catalog) == "talk"
+
+
+def test_copy_of_a_bundle_is_as_good(tmp_path: Path) -> None:
+    """A call of it is one call, wherever it is read."""
+    rows = CatalogRows(tmp_path)
+    for number, bundle in ((1, "trace-1"), (2, "copy")):
+        rows.add(call_row(number, Path(bundle), call_id="same", trace_id="1"))
+    with rows.catalog as catalog:
+        assert select_call("same", catalog).id == 2
+
+
+def test_part_of_several_threads_names_none(catalog: Catalog) -> None:
+    """A filter by thread needs one; who gave too little of an id is told between which."""
+    with pytest.raises(NoSuchSelection, match="2 threads: thread:call-1a; thread:call-2b"):
+        thread_named("thread", catalog)
+    for nothing in ("nowhere", ""):
+        with pytest.raises(NoSuchSelection, match="no thread in"):
+            thread_named(nothing, catalog)
+
+
+IDS = st.text("ab", min_size=1, max_size=4)
+
+
+@given(selector=IDS)
+def test_parts_are_found_as_told(some_ids: CatalogRows, selector: str) -> None:
+    """Exactly the calls of which an id is it, or begins or ends with it where none is it."""
+    exact = {id_ for id_ in NAMES if id_ == selector}
+    partly = {id_ for id_ in NAMES if id_.startswith(selector) or id_.endswith(selector)}
+    expected = exact or partly
+    if len(expected) == 1:
+        assert {select_call(selector, some_ids.catalog).call_id} == expected
+        return
+    with pytest.raises(NoSuchSelection) as told:
+        select_call(selector, some_ids.catalog)
+    assert (f"names {len(expected)}:" in str(told.value)) is bool(expected)
+
+
+NAMES = ("a", "ab", "abb", "baa", "bbbb", "aabab", "bab", "aabb")
+
+
+@pytest.fixture(scope="module")
+def some_ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CatalogRows]:
+    """Calls of which one id begins or ends as another."""
+    rows = CatalogRows(tmp_path_factory.mktemp("ids"))
+    for number, name in enumerate(NAMES, start=1):
+        rows.add(call_row(number, call_id=name, thread_id=f"thread {number}."))
+    with rows.catalog:
+        yield rows

@@ -1,0 +1,26 @@
+"""Runs `tailrace show` in the test's own process, its output no terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from tailrace import main
+
+ASKED: dict[str, Any] = {"model": "gpt-5.5", "stream": True, "input": "What is a tailrace?"}
+HEADERS = (
+    (b"user-agent", b"OpenAI/Python 3.54.0"),
+    (b"authorization", b"Bearer sk-very-secret"),
+)
+
+
+def show(trace_dir: Path, *arguments: str) -> Result:
+    """Run the command in this process, its output no terminal."""
+    return CliRunner().invoke(main, ["show", *arguments, "--trace-dir", str(trace_dir)])
+
+
+def shown(trace_dir: Path, *arguments: str) -> str:
+    """What it prints, where nothing goes wrong."""
+    result = show(trace_dir, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
