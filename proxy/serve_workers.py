@@ -7,7 +7,7 @@ code and the settings of the others, whatever has become of the files since.
 
 import gc
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -30,11 +30,13 @@ _PARENT_PAGE = 0
 _log = structlog.get_logger()
 
 
-def serve_with_workers(settings: Settings, screen: TextIO) -> bool:
+def serve_with_workers(
+    settings: Settings, screen: TextIO, page: AbstractContextManager[None]
+) -> bool:
     """Serve until SIGTERM or SIGINT; a second one ends open exchanges at once.
 
-    ``screen`` gets the start screen. Return whether every worker ended well. Raises
-    CannotServeError.
+    ``screen`` gets the start screen; ``page`` is open while a worker serves. Return whether every
+    worker ended well. Raises CannotServeError.
     """
     configure_logs_without_thread(
         settings.log_level, stream=sys.stderr, is_terminal=sys.stderr.isatty()
@@ -43,6 +45,7 @@ def serve_with_workers(settings: Settings, screen: TextIO) -> bool:
         serving = _Serving(
             settings=settings,
             screen=screen,
+            page=page,
             port=port,
             counts=SharedCounts(1 + settings.workers),
         )
@@ -58,6 +61,7 @@ class _Serving:
 
     settings: Settings
     screen: TextIO
+    page: AbstractContextManager[None]
     port: SharedPort
     counts: SharedCounts
 
@@ -66,8 +70,10 @@ class _Serving:
         try:
             metrics = Metrics(self.counts, page=worker)
             # One is enough, and if it dies another takes its number.
-            retention = applied_retention(self.settings) if worker == 1 else nullcontext()
-            with retention:
+            # Both have a thread, which the parent must not.
+            is_first = worker == 1
+            retention = applied_retention(self.settings) if is_first else nullcontext()
+            with retention, self.page if is_first else nullcontext():
                 serve_as_worker(self.settings, self.port.listeners(worker), link, metrics)
         except CannotServeError as error:
             link.say_failed(str(error))

@@ -4,6 +4,7 @@ It does not look for values: a `Settings` takes what it is given, and defaults f
 that no variable and no file reaches one by surprise. `settings_sources` finds them.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -18,6 +19,8 @@ from pydantic_settings import (
 from .addresses import host_and_port, http_url, is_same_place
 
 MIB = 1024 * 1024
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,256}")  # what a URL and a cookie hold as it stands
 
 
 def _nothing_if_empty(value: object) -> object:
@@ -106,6 +109,22 @@ class Settings(BaseSettings):
         default=None,
         description="A PEM file of certificate authorities to trust for upstream, in place of the "
         "system's. Empty: the system's.",
+    )
+    view: bool = Field(
+        default=False,
+        description="Whether serve shows the traces as a page in the browser too, in a process of "
+        "its own. false, since whoever reaches that page reads all prompts and outputs.",
+    )
+    view_listen: str = Field(
+        default="127.0.0.1:8788",
+        description="HOST:PORT that the page listens on, like listen; beyond loopback it asks for "
+        "a token.",
+    )
+    view_token: Annotated[str | None, BeforeValidator(_nothing_if_empty)] = Field(
+        default=None,
+        repr=False,
+        description="What the page asks for before it shows anything: 16 letters, digits or any of "
+        "._~- or more. Empty: nothing on loopback; elsewhere a token that is made at each start.",
     )
     shutdown_grace: float = Field(
         default=8.0,
@@ -234,18 +253,35 @@ class Settings(BaseSettings):
         """The port to bind to; 0 for any free one."""
         return host_and_port(self.listen)[1]
 
+    @property
+    def view_host(self) -> str:
+        """The host that the page binds to, without brackets."""
+        return host_and_port(self.view_listen)[0]
+
+    @property
+    def view_port(self) -> int:
+        """The port that the page binds to; 0 for any free one."""
+        return host_and_port(self.view_listen)[1]
+
     @field_validator("*", mode="before")
     @classmethod
     def _is_no_switch(cls, value: object, info: ValidationInfo) -> object:
-        """One setting is a switch; of the others pydantic would take `true` for the number 1."""
-        if isinstance(value, bool) and info.field_name != "websockets":
+        """Two settings are switches; of the others pydantic would take `true` for the number 1."""
+        if isinstance(value, bool) and info.field_name not in {"view", "websockets"}:
             raise ValueError("a value, not true or false")
         return value
 
-    @field_validator("listen")
+    @field_validator("listen", "view_listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
         host_and_port(value)
+        return value
+
+    @field_validator("view_token")
+    @classmethod
+    def _is_token(cls, value: str | None) -> str | None:
+        if value is not None and not _TOKEN.fullmatch(value):
+            raise ValueError("16 to 256 letters, digits or any of ._~-")
         return value
 
     @field_validator("upstream")

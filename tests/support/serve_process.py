@@ -54,6 +54,14 @@ class ServeProcess:
         """The process's id."""
         return self._process.pid
 
+    def read_until(self, text: str) -> str:
+        """The next line that it prints with this text in it."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if text in line:
+                return line.strip()
+        raise AssertionError(f"never printed: {text!r}; {self.log_path.read_text()}")
+
     def bundles(self) -> list[Path]:
         """The bundles written so far, oldest first."""
         return sorted(self.trace_dir.glob("trace-*"))
