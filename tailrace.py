@@ -289,8 +289,22 @@ def prune(config: Path | None, *, dry_run: bool, **flags: str | None) -> None:
         _fail(EXIT_DAMAGE, [f"{settings.trace_dir}: cannot be read: {error.strerror}"])
     for line in text_lines(outcome, dry_run=dry_run):
         click.echo(line)
+    if not dry_run:
+        _forget_removed(settings.trace_dir)
     if outcome.failed:
         _fail(EXIT_DAMAGE, [f"{p}: cannot be removed: {e.strerror}" for p, e in outcome.failed])
+
+
+def _forget_removed(trace_dir: Path) -> None:
+    """Take what was removed out of the index as well: it holds texts."""
+    import sqlite3
+
+    from viewer.catalog.catalog import forget_removed
+
+    try:
+        forget_removed(trace_dir)
+    except (sqlite3.Error, OSError) as error:
+        _fail(EXIT_DAMAGE, [f"{trace_dir}: its index still has what was removed: {error}"])
 
 
 def _trace_dir_to_read(trace_dir: str | None, config: Path | None) -> Path:

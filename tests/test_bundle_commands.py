@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,18 @@ def test_prune(traces: Path) -> None:
     assert [path.name for path in traces.iterdir()] == [SECOND]
     again = run("prune", "--trace-dir", traces, **environment)
     assert again.stdout == f"0 bundles removed, 0 B; 1 bundle kept, {human}\n"
+
+
+def test_prune_takes_what_it_removes_out_of_the_index(traces: Path) -> None:
+    """The index holds texts, and nobody may come to read for long; a dry run takes nothing."""
+    run("ls", "--trace-dir", traces)
+    index = sqlite3.connect(traces / ".catalog.sqlite")
+    bundles = "SELECT name FROM bundles ORDER BY name"
+    run("prune", "--dry-run", TAILRACE_KEPT_BYTES_MAX="1")
+    assert index.execute(bundles).fetchall() == [(FIRST,), (SECOND,)]
+    index.close()
+    run("prune", TAILRACE_KEPT_BYTES_MAX="1")
+    assert [path.name for path in traces.iterdir()] == [".catalog.lock"]
 
 
 def test_prune_by_age_and_without_a_directory(traces: Path) -> None:

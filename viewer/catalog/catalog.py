@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .bundle_rows import bundles_on_disk
-from .database import DAMAGED, NO_PLACE, connect, is_current, is_one_of, make_anew
+from .database import DAMAGED, NO_PLACE, connect, is_current, is_one_of, make_anew, remove
 from .place import Place, has_temporary_place, temporary_place
 from .plan import Plan, make_plan
 
@@ -75,6 +76,17 @@ class Catalog:
                 self._refresh(on_progress)
                 return
         self._refresh_elsewhere(on_progress)
+
+    def forget_removed(self) -> None:
+        """Drop what it holds of bundles that are gone, and read nothing. Raises sqlite3.Error."""
+        self.follow()
+        if not self._plan().gone:
+            return
+        from .refreshing import Refresh
+
+        with _lock(self._place):
+            removed = replace(self._plan(), to_read=[], died=[])
+            Refresh(self.connection, self.trace_dir, None).run(removed)
 
     def close(self) -> None:
         """Let go of it. A temporary one is removed when nobody of this process has it open."""
@@ -162,6 +174,21 @@ def _inode(place: Place) -> int | None:
         return place.file.stat().st_ino
     except OSError:
         return None
+
+
+def forget_removed(trace_dir: Path) -> None:
+    """Drop what the catalog, if there is one, holds of bundles that are gone; it reads no bundle.
+
+    Where no bundle is left, neither is the catalog. Raises sqlite3.Error and OSError.
+    """
+    place = Place(directory=trace_dir)
+    if not place.file.exists():
+        return
+    try:
+        with Catalog.open(trace_dir) as catalog:
+            catalog.forget_removed()
+    except NoTraces:
+        remove(place.file)
 
 
 def _check_traces(trace_dir: Path) -> None:

@@ -89,20 +89,20 @@ def make_anew(path: Path) -> sqlite3.Connection:
     goes on with it until it looks at the file's name again.
     """
     made = path.with_name(f"{path.name}-new")
-    _remove(made)
+    remove(made)
     try:
         _make(made)
-        _remove(path)
+        remove(path)
         made.rename(path)
     except BaseException:
         with suppress(OSError):
-            _remove(made)
+            remove(made)
         raise
     return connect(path)
 
 
-def _remove(path: Path) -> None:
-    """Remove a database with what SQLite has beside it."""
+def remove(path: Path) -> None:
+    """Remove a database with what SQLite has beside it. Raises OSError."""
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
 

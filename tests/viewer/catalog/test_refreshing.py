@@ -10,7 +10,7 @@ import pytest
 from tests.support.bundles import BundleBuilder, message
 from tracing.bundle_lock import bundle_lock
 from viewer.catalog import bundle_index, event_log, refreshing
-from viewer.catalog.catalog import Catalog
+from viewer.catalog.catalog import Catalog, forget_removed
 from viewer.catalog.plan import make_plan
 
 from .catalog_contents import (
@@ -119,6 +119,29 @@ def test_removed_bundle_is_forgotten(catalog: Catalog) -> None:
     catalog.refresh()
     assert all(not held for held in contents(catalog).values())
     assert_whole(catalog)
+
+
+def test_what_is_gone_can_be_forgotten_without_reading_the_rest(catalog: Catalog) -> None:
+    """As `tailrace prune` does it; what is new waits for whoever reads."""
+    a_bundle(catalog.trace_dir, 2).write()
+    catalog.refresh()
+    a_bundle(catalog.trace_dir, 3).write()
+    shutil.rmtree(catalog.trace_dir / "trace-1")
+    forget_removed(catalog.trace_dir)
+    assert list(calls_by_id(catalog)) == ["c2.0"]
+    assert found(catalog, "c1of0") == []
+    assert_whole(catalog)
+    shutil.rmtree(catalog.trace_dir / "trace-2")
+    shutil.rmtree(catalog.trace_dir / "trace-3")
+    forget_removed(catalog.trace_dir)
+    assert [path.name for path in catalog.trace_dir.iterdir()] == [".catalog.lock"]
+
+
+def test_nothing_is_made_in_order_to_forget(tmp_path: Path) -> None:
+    """Who never reads traces has no catalog."""
+    a_bundle(tmp_path).write()
+    forget_removed(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["trace-1"]
 
 
 def test_ids_of_removed_calls_are_not_given_again(catalog: Catalog) -> None:
