@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 ARGS ?=
+OLDEST_AIOHTTP = $(shell sed -n 's/.*"aiohttp>=\(.*\)",/\1/p' pyproject.toml)
+RELAY_TESTS := $(addprefix tests/proxy/,test_[bdfhk]*.py test_con*.py test_re[ls]*.py test_shutdown.py test_websocket_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak serve check format bench wheel clean
+.PHONY: help setup demo test oldest soak serve check format bench wheel clean
 
 help: ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +33,11 @@ demo: $(STAMP) ## the main job on a scripted upstream: no key, no network
 
 test: $(STAMP) ## run all tests (ARGS="tests/tracing -x" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+oldest: $(STAMP) ## run the relay's tests on the oldest aiohttp that is allowed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target .ci/cache/aiohttp-$(OLDEST_AIOHTTP) aiohttp==$(OLDEST_AIOHTTP)
+	@PYTHONPATH=.ci/cache/aiohttp-$(OLDEST_AIOHTTP) $(BIN)/python -m pytest --quiet $(RELAY_TESTS)
 
 soak: $(STAMP) ## half an hour of mixed traffic with faults (ARGS="--seconds 60" for less)
 	@$(BIN)/python -m tests.soak $(ARGS)
