@@ -144,7 +144,7 @@ def next_steps(summary: Summary) -> list[str]:
 def _counted(calls: Sequence[CallRow]) -> Text:
     """How many calls ended how."""
     line = Text()
-    kinds = Counter(("lost" if call.is_lost else call.status, status_style(call)) for call in calls)
+    kinds = Counter((call.shown_status, status_style(call)) for call in calls)
     for (status, style), count in kinds.most_common():
         line.append(f"{count} {visible(status)}", style=f"bold {style}")
         line.append("  ")

@@ -103,8 +103,8 @@ def test_summary_of_a_run_does_not_steer_a_terminal(tmp_path: Path) -> None:
     bundle = hostile(tmp_path / "trace-1").write()
     program = (
         "import sys; from pathlib import Path; from rich.console import Console;"
-        "from viewer.summary import call_summaries, print_summary;"
-        "print_summary(call_summaries([Path(sys.argv[1])]), Console(color_system=None))"
+        "from viewer.summary import tell_calls;"
+        "tell_calls([Path(sys.argv[1])], Console(color_system=None))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, bundle],

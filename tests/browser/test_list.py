@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.sample_hostile import MODEL as HOSTILE_MODEL
 
@@ -50,6 +50,26 @@ def test_status_filters_when_it_is_chosen(watched: Watched) -> None:
     expect(rows(page)).to_have_count(2)
     assert statuses(page) == {"cancelled"}
     expect(page.get_by_label("cancelled")).to_be_checked()
+
+
+def test_filter_that_is_chosen_amid_an_update_holds(watched: Watched) -> None:
+    """The list as it was, which is on its way, does not take the place of the one asked for."""
+    held: list[Route] = []
+    watched.page.add_init_script(
+        "EventSource = class { constructor() { globalThis.updates = this } close() {} }"
+    )
+    watched.page.route(re.compile("fragment=list"), lambda route: held.append(route))
+    page = watched.open()
+    with page.expect_request(re.compile("fragment=list")):
+        page.evaluate("updates.onmessage({ data: JSON.stringify({ version: 1, calls: null }) })")
+    page.get_by_label("cancelled").check()
+    page.wait_for_url("**/?status=cancelled")
+    expect(rows(page)).to_have_count(2)
+    with page.expect_response(re.compile("fragment=list")) as late:
+        held[0].continue_()
+    late.value.finished()
+    page.evaluate("fetch('/static/icon.svg').then((later) => later.text())")
+    assert statuses(page) == {"cancelled"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def course_of(
         headers_ms = since(arrival_ns, head.at_unix_ns)
     return Course(
         duration_ms=_duration(row, timing, chunks),
-        is_running=row.status == "running" and row.is_live,
+        is_running=row.shown_status == "running",
         is_observed=bool(events.start_proxy),
         request_ms=milliseconds(timing, "request_ended"),
         headers_ms=headers_ms,
@@ -57,7 +57,7 @@ def _duration(row: CallRow, timing: Mapping[str, object], chunks: Sequence[float
         return ended
     if row.ended_at_unix_ms is not None:
         return float(max(row.ended_at_unix_ms - row.started_at_unix_ms, 0))
-    if row.is_live and row.status == "running":
+    if row.shown_status == "running":
         return max(time.time() * 1000 - row.started_at_unix_ms, 0.0)
     return max(chunks, default=0.0)
 

@@ -28,11 +28,7 @@ class _Reading:
 
 
 def entries_of(
-    items: object,
-    *,
-    pointer: str,
-    partial: bool = False,
-    earlier_tools: Mapping[str, str] | None = None,
+    items: object, *, pointer: str, earlier_tools: Mapping[str, str] | None = None
 ) -> list[Entry]:
     """Read what stands under `input`, `output` or `output_items`, which `pointer` names.
 
@@ -44,15 +40,15 @@ def entries_of(
             return []
         case str():
             reading = _Reading(EntryKind.MESSAGE, "user", Content(items))
-            return [_entry(reading, None, pointer=pointer, partial=partial)]
+            return [_entry(reading, None, pointer=pointer, partial=False)]
         case list():
             names = {**(earlier_tools or {}), **tool_names(items)}
             return [
-                entry_of(item, pointer=f"{pointer}/{index}", partial=partial, tool_names=names)
+                entry_of(item, pointer=f"{pointer}/{index}", tool_names=names)
                 for index, item in enumerate(items)
             ]
         case _:
-            return [entry_of(items, pointer=pointer, partial=partial)]
+            return [entry_of(items, pointer=pointer)]
 
 
 def partial_entries_of(partial_items: object, *, pointer: str) -> list[Entry]:

@@ -57,7 +57,7 @@ def _of_response(row: CallRow, events: CallEvents, response: PayloadRead) -> Ite
         yield f"The response ({response.path}) cannot be read: {response.fault}."
     if lost := _lost(response):
         yield f"Of the response these were not kept: {lost}."
-    if row.status == "running" and not row.is_live:
+    if row.is_lost:
         yield "How the call ended nobody knows: the process that recorded it is gone."
     elif not events.end and row.status != "running":
         yield "No event tells how the call ended; its turn did."

@@ -18,7 +18,7 @@ class NoTraces(Exception):
     """There is nothing to read; the message says what is missing, and what to do."""
 
 
-class _CannotWrite(Exception):
+class _CannotWrite(OSError):
     """A catalog's file or its lock cannot be made where it should be."""
 
 
@@ -78,7 +78,10 @@ class Catalog:
         self._refresh_elsewhere(on_progress)
 
     def forget_removed(self) -> None:
-        """Drop what it holds of bundles that are gone, and read nothing. Raises sqlite3.Error."""
+        """Drop what it holds of bundles that are gone, and read nothing.
+
+        Raises sqlite3.Error and OSError.
+        """
         self.follow()
         if not self._plan().gone:
             return
@@ -145,7 +148,10 @@ class Catalog:
         if there is None and not self.trace_dir.is_dir():
             _check_traces(self.trace_dir)
         if there != self._inode:
-            self._reopen()
+            try:
+                self._reopen()
+            except (sqlite3.Error, _CannotWrite):
+                self._move()
 
     def _reopen(self) -> None:
         opened = _open(self._place)  # where that fails, what is open stays

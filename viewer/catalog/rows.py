@@ -109,6 +109,11 @@ class CallRow:
         return self.status == "running" and not self.is_live
 
     @property
+    def shown_status(self) -> str:
+        """The status as a person is told it: one of STATUSES."""
+        return "lost" if self.is_lost else self.status
+
+    @property
     def duration_ms(self) -> float | None:
         """From the request's arrival to the call's end; of a call that Codex recorded itself, from
         the event that began it to the one that ended it."""

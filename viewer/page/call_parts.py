@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..call.story import Entry, EntryKind, Story
+from ..call.new_entries import first_new
+from ..call.story import Entry, Story
 from .texts import Excerpt, excerpt
 
 
@@ -77,26 +78,6 @@ def page_of_input(story: Story, start: int, limits: Limits) -> Part:
     """The entries of the input from one on, as many as the limits say."""
     entries = tuple(enumerate(story.input))[start : start + limits.entries]
     return part_of("input", entries, limits)
-
-
-def first_new(story: Story) -> int:
-    """The index in the input of the first entry that was added after the model's last word.
-
-    A request that names the response before it holds new entries alone.
-    """
-    if story.row.previous_response_id is not None:
-        return 0
-    last = len(story.input) - 1
-    # A request may end with the beginning of the answer; then that is new as well.
-    spoken = (i for i in range(last - 1, -1, -1) if is_models(story.input[i]))
-    return next(spoken, -1) + 1
-
-
-def is_models(entry: Entry) -> bool:
-    """Whether the model made it."""
-    if entry.kind is EntryKind.MESSAGE:
-        return entry.who == "assistant"
-    return entry.kind in {EntryKind.REASONING, EntryKind.TOOL_CALL}
 
 
 def part_of(name: str, entries: Sequence[tuple[int, Entry]], limits: Limits) -> Part:

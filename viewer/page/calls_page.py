@@ -33,7 +33,6 @@ class Line:
     """
 
     row: CallRow
-    status: str
     duration_ms: float | None
     share: float
     progress: Progress | None
@@ -113,7 +112,6 @@ def _lines(view: View, rows: Sequence[CallRow], filters: Filters) -> list[Line]:
     return [
         Line(
             row=row,
-            status="lost" if row.is_lost else row.status,
             duration_ms=durations[row.id],
             share=round((durations[row.id] or 0.0) / (longest or 1.0) * 100, 1),
             progress=progress.get(row.id),
@@ -124,7 +122,7 @@ def _lines(view: View, rows: Sequence[CallRow], filters: Filters) -> list[Line]:
 
 
 def _duration_ms(row: CallRow, now_unix_ms: int) -> float | None:
-    if row.status == "running" and row.is_live:
+    if row.shown_status == "running":
         return max(0, now_unix_ms - row.started_at_unix_ms)
     return row.duration_ms
 

@@ -1,25 +1,21 @@
 """Threads that read the catalog, a connection for each, so that the loop never waits."""
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
 from ..call.live import LiveCalls, Progress
-from ..catalog.catalog import Catalog, NoTraces
+from ..catalog.catalog import Catalog
 from ..catalog.rows import CallRow
 
 CLOSE_SECONDS = 1.0
 """How long a thread's work is waited for at the end; it only reads, so it may be left."""
 
-_MAY_BE_THE_CATALOGS = (NoTraces, OSError, sqlite3.Error)
-
 _Result = TypeVar("_Result")
-_Job = Callable[["_OwnCatalog"], None]
+_Job = Callable[[Callable[[], Catalog]], None]
 
 
 class Readers:
@@ -40,12 +36,10 @@ class Readers:
         loop = asyncio.get_running_loop()
         result: asyncio.Future[_Result] = loop.create_future()
 
-        def job(own: _OwnCatalog) -> None:
+        def job(opened: Callable[[], Catalog]) -> None:
             try:
-                found = read(own.opened())
+                found = read(opened())
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                if isinstance(error, _MAY_BE_THE_CATALOGS):
-                    own.close()
                 _tell(loop, result, error=error)
             else:
                 _tell(loop, result, value=found)
@@ -61,36 +55,20 @@ class Readers:
             thread.join(CLOSE_SECONDS)
 
     def _work(self) -> None:
-        own = _OwnCatalog(self._trace_dir)
+        catalog: Catalog | None = None
+
+        def opened() -> Catalog:
+            nonlocal catalog
+            if catalog is None:
+                catalog = Catalog.open(self._trace_dir)
+            else:
+                catalog.follow()
+            return catalog
+
         while (job := self._jobs.get()) is not None:
-            job(own)
-        own.close()
-
-
-class _OwnCatalog:
-    """The catalog of one thread: where it failed, or is not where it was, it is opened anew."""
-
-    def __init__(self, trace_dir: Path) -> None:
-        self._trace_dir = trace_dir
-        self._catalog: Catalog | None = None
-
-    def opened(self) -> Catalog:
-        """The catalog that goes by the name now. Raises NoTraces."""
-        if self._catalog is not None:
-            try:
-                self._catalog.follow()
-            except _MAY_BE_THE_CATALOGS:
-                self.close()
-        if self._catalog is None:
-            self._catalog = Catalog.open(self._trace_dir)
-        return self._catalog
-
-    def close(self) -> None:
-        """Let go of it."""
-        catalog, self._catalog = self._catalog, None
+            job(opened)
         if catalog is not None:
-            with suppress(sqlite3.Error, OSError):
-                catalog.close()
+            catalog.close()
 
 
 class SharedLiveCalls(LiveCalls):

@@ -11,6 +11,9 @@ WIDTH_PERCENT_MIN = 0.4
 """What is shorter is drawn this wide, so that it can be seen: two pixels of a phone's screen."""
 
 MARKS_MAX = 5
+SHORTEST_MS = 1e-6
+"""No clock tells less, and logarithms of next to nothing fail."""
+
 SPANS_MAX = 60
 """Bars, each a line of its own; of more, the longest are drawn."""
 
@@ -99,7 +102,7 @@ def chart_of(waterfall: Waterfall) -> Chart:
 
 def round_times(duration_ms: float) -> list[float]:
     """Times such as 0, 200, 400 within a duration: no more than MARKS_MAX after 0."""
-    if not duration_ms > 0 or not math.isfinite(duration_ms):
+    if not duration_ms >= SHORTEST_MS or not math.isfinite(duration_ms):
         return [0.0]
     rough = duration_ms / MARKS_MAX
     power = 10.0 ** math.floor(math.log10(rough))

@@ -21,7 +21,8 @@ WIDE = 110
 """From this width on there is room for tokens and long names of models."""
 
 NARROW = 72
-"""Below it the time of day is left out: what is said tells more."""
+MODEL_FROM = 90
+"""Below them the time of day and the model are left out: what is said tells more."""
 
 EMOJI_STYLE = "\ufe0f"
 """Makes a character of one cell an emoji, which has two in some terminals."""
@@ -73,8 +74,9 @@ def _beginning(row: CallRow, took: str, width: int) -> Text:
         line.append(f"{clock(row.started_at_unix_ms)} ", style="dim")
     line.append(f"{visible(short_id(row.call_id)):<{SHORT_ID_CHARS}} ")
     line.append(f"{visible(status_of(row)):<{STATUS_WIDTH}} ", style=status_style(row))
-    line.append_text(model)
-    return line.append(f" {took:>{DURATION_WIDTH}}")
+    if width >= MODEL_FROM:
+        line.append_text(model).append(" ")
+    return line.append(f"{took:>{DURATION_WIDTH}}")
 
 
 def _tokens(row: CallRow) -> str:

@@ -1,11 +1,10 @@
 """A call as a person would tell it: who asked, what was sent, what came, when, and how it ended."""
 
-from collections.abc import Sequence
-
 from reducer.fields import object_of, text_of
 
 from ..call.ending import cut_words, ending
 from ..call.event_summary import on_one_line
+from ..call.new_entries import first_new
 from ..call.story import Entry, EntryKind, Story
 from ..catalog.relatives import Relatives
 from ..catalog.rows import CallKind, CallRow
@@ -20,7 +19,6 @@ NEW_ENTRIES_MAX = 12
 
 LINKS_MAX = 5
 
-_BY_THE_MODEL = frozenset({EntryKind.REASONING, EntryKind.TOOL_CALL, EntryKind.COMPACTION})
 _MORE = "`--request` and `--response` have all"
 
 
@@ -87,7 +85,7 @@ def _print_links(sheet: Sheet, row: CallRow, links: Relatives) -> None:
 
 def _print_sent(sheet: Sheet, story: Story) -> None:
     sheet.heading("Sent")
-    begin = new_from(story.input)
+    begin = max(first_new(story), len(story.input) - NEW_ENTRIES_MAX)
     for entry in story.input[begin:]:
         _print_entry(sheet, entry, story.row)
     if begin:
@@ -102,17 +100,6 @@ def _print_sent(sheet: Sheet, story: Story) -> None:
     told = (f"{setting.name} {setting.value}" for setting in story.settings)
     if story.settings:
         sheet.field("settings", "; ".join(map(on_one_line, told)))
-
-
-def new_from(entries: Sequence[Entry]) -> int:
-    """Where what is new in a request begins: behind what the model said or did last."""
-    begin = 0
-    for index, entry in enumerate(entries):
-        is_models = entry.kind is EntryKind.MESSAGE and entry.who == "assistant"
-        if is_models or entry.kind in _BY_THE_MODEL:
-            begin = index + 1
-    begin = min(begin, len(entries) - 1)
-    return max(begin, len(entries) - NEW_ENTRIES_MAX, 0)
 
 
 def _print_came(sheet: Sheet, story: Story) -> None:

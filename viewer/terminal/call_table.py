@@ -51,7 +51,7 @@ def plain_row(row: CallRow) -> str:
         else (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
     )
     fields = (
-        *(moment(row.started_at_unix_ms), "lost" if row.is_lost else row.status),
+        *(moment(row.started_at_unix_ms), row.shown_status),
         *(row.http_status, row.reason, row.model),
         *(_ms(row.timing.first_event), _ms(row.duration_ms)),
         *tokens_told,

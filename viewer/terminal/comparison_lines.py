@@ -66,7 +66,7 @@ def _heading(text: str) -> Iterator[Line]:
 
 
 def _call_words(row: CallRow) -> str:
-    status = "lost" if row.is_lost else row.status
+    status = row.shown_status
     words = [f"call {row.call_id}", row.model, status, moment(row.started_at_unix_ms)]
     if row.usage is not None:
         usage = row.usage

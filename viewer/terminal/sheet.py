@@ -44,9 +44,9 @@ class Sheet:
         assert self._console is not None
         return max(self._console.width - len(INDENT) - LABEL_WIDTH, 20)
 
-    def title(self, title: str, *, style: str = "") -> None:
+    def title(self, title: str) -> None:
         """The first line."""
-        self._print("", title, f"bold {style}")
+        self._print("", title, "bold")
 
     def heading(self, heading: str) -> None:
         """The beginning of a section."""

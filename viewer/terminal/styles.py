@@ -8,7 +8,7 @@ _BAD_STYLE = "red"
 
 def status_style(row: CallRow) -> str:
     """The colour of a call's status: red is whatever went wrong."""
-    return style_of("lost" if row.is_lost else row.status)
+    return style_of(row.shown_status)
 
 
 def style_of(status: str) -> str:

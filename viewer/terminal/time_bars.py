@@ -4,6 +4,9 @@ from ..call.story import Gap, Phase, Span, WaitedOn, Waterfall
 from ..figures import duration
 from .sheet import LABEL_WIDTH, Sheet
 
+SPAN_MS_MIN = 0.05
+"""What is shorter would read `0.0 ms`."""
+
 SPANS_MAX = 24
 """An agent's call may have a hundred; the page shows them all."""
 
@@ -34,7 +37,8 @@ FIGURES_CELLS = 28
 
 def print_waterfall(sheet: Sheet, waterfall: Waterfall) -> None:
     """Print a line for each stretch, with a bar on a terminal, and one for each silence."""
-    for span in waterfall.spans[:SPANS_MAX]:
+    spans = [span for span in waterfall.spans if span.end_ms - span.start_ms >= SPAN_MS_MIN]
+    for span in spans[:SPANS_MAX]:
         name = span.name if span.phase is Phase.TOOL and span.name else _NAMES[span.phase]
         figures = f"{duration(span.end_ms - span.start_ms):>10}  from {duration(span.start_ms)}"
         bar = ""
@@ -45,8 +49,8 @@ def print_waterfall(sheet: Sheet, waterfall: Waterfall) -> None:
         # A tool may have a long name, and its line is a line.
         label = name if len(name) < LABEL_WIDTH else f"{name[: LABEL_WIDTH - 2]}…"
         sheet.field(label, figures, style=_STYLES.get(span.phase, "") if bar else "")
-    if len(waterfall.spans) > SPANS_MAX:
-        sheet.note(f"and {len(waterfall.spans) - SPANS_MAX} more stretches")
+    if len(spans) > SPANS_MAX:
+        sheet.note(f"and {len(spans) - SPANS_MAX} more stretches")
     chunks = "1 chunk" if waterfall.chunks == 1 else f"{waterfall.chunks:,} chunks"
     until = "so far" if waterfall.is_running else "in all"
     sheet.line(f"{duration(waterfall.duration_ms)} {until}, {chunks}", style="dim")

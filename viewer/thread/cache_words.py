@@ -44,14 +44,6 @@ def cache_miss(report: CacheReport) -> str | None:
     return None
 
 
-def broken_by(report: CacheReport) -> str | None:
-    """What made the prompt another one, in a word or two; None where nothing did."""
-    change = report.first_change
-    if change is None or change.effect is not Effect.PROMPT:
-        return None
-    return _REASONS.get(change.reason, change.reason).removesuffix(",")
-
-
 def _verdict(report: CacheReport) -> str:
     match report.verdict:
         case Verdict.CACHED:

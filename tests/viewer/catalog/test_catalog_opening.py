@@ -195,6 +195,18 @@ def test_link_in_its_place(trace_dir: Path, temporary: Path) -> None:
     assert not (trace_dir / "elsewhere").exists()
 
 
+def test_place_that_cannot_be_written_any_more(trace_dir: Path, temporary: Path) -> None:
+    """Who only looks goes on in a temporary directory, too."""
+    with refreshed(trace_dir) as catalog:
+        (trace_dir / CATALOG_NAME).unlink()
+        (trace_dir / CATALOG_NAME).mkdir()
+        catalog.follow()
+        assert rows(catalog) == []
+        assert len(list(temporary.iterdir())) == 1
+        catalog.refresh()
+        assert list(calls_by_id(catalog)) == ["c"]
+
+
 def test_trace_dir_that_was_away(trace_dir: Path, temporary: Path) -> None:
     """A disk that was unmounted for a moment; meanwhile one is told that nothing is there."""
     away = trace_dir.with_name("away")

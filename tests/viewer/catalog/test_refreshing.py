@@ -11,6 +11,7 @@ from tests.support.bundles import BundleBuilder, message
 from tracing.bundle_lock import bundle_lock
 from viewer.catalog import bundle_index, event_log, refreshing
 from viewer.catalog.catalog import Catalog, forget_removed
+from viewer.catalog.place import LOCK_NAME
 from viewer.catalog.plan import make_plan
 
 from .catalog_contents import (
@@ -135,6 +136,16 @@ def test_what_is_gone_can_be_forgotten_without_reading_the_rest(catalog: Catalog
     shutil.rmtree(catalog.trace_dir / "trace-3")
     forget_removed(catalog.trace_dir)
     assert [path.name for path in catalog.trace_dir.iterdir()] == [".catalog.lock"]
+
+
+def test_what_cannot_be_forgotten_is_an_error(catalog: Catalog) -> None:
+    """Who removes bundles is told that the catalog still holds their texts."""
+    a_bundle(catalog.trace_dir, 2).write()
+    shutil.rmtree(catalog.trace_dir / "trace-1")
+    (catalog.trace_dir / LOCK_NAME).unlink()
+    (catalog.trace_dir / LOCK_NAME).mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        forget_removed(catalog.trace_dir)
 
 
 def test_nothing_is_made_in_order_to_forget(tmp_path: Path) -> None:

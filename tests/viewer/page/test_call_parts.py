@@ -4,41 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.stories import row, said, story
-from viewer.call.story import Entry, EntryKind, StreamEvent
-from viewer.page.call_parts import TEXT_MIN, Limits, first_new, parts_of
+from tests.support.stories import said, story
+from viewer.call.story import StreamEvent
+from viewer.page.call_parts import TEXT_MIN, Limits, parts_of
 from viewer.page.event_table import event_page
 from viewer.page.texts import as_text, excerpt
-
-USER = said("user", "u")
-ASSISTANT = said("assistant", "a")
-REASONING = said("assistant", "r", kind=EntryKind.REASONING)
-CALLED = said("shell", "c", kind=EntryKind.TOOL_CALL)
-OUTPUT = said("shell", "o", kind=EntryKind.TOOL_OUTPUT)
-
-
-@pytest.mark.parametrize(
-    ("asked", "first"),
-    [
-        ((), 0),
-        ((USER,), 0),
-        ((said("system", "s"), USER), 0),
-        ((USER, ASSISTANT, USER), 2),
-        ((USER, REASONING, CALLED, OUTPUT), 3),
-        ((USER, ASSISTANT, USER, OUTPUT, USER), 2),
-        ((USER, ASSISTANT), 0),
-        ((USER, ASSISTANT, USER, ASSISTANT), 2),
-    ],
-)
-def test_new_is_what_follows_the_models_last_word(asked: tuple[Entry, ...], first: int) -> None:
-    """Before it lies the conversation so far; the beginning of an answer at the end is new."""
-    assert first_new(story(asked=asked)) == first
-
-
-def test_all_of_a_chained_request_is_new() -> None:
-    """Upstream has what came before."""
-    chained = row(previous_response_id="resp_0")
-    assert first_new(story(chained, asked=(USER, ASSISTANT, USER))) == 0
 
 
 @given(st.lists(st.integers(0, 2000), max_size=20), st.integers(1, 4000), st.integers(1, 30))

@@ -69,9 +69,11 @@ def test_a_call_that_ended_is_told_on_one_line() -> None:
 
 
 def test_in_little_room_what_is_said_is_worth_more_than_the_time() -> None:
-    """The time of day is the first thing to go."""
-    assert ended_line(COMPLETED, 64).plain.startswith("5b2d4f60 completed  gpt-5.5 ")
-    assert "What" in ended_line(COMPLETED, 64).plain
+    """The model is the first thing to go, then the time of day; then one text stands for both."""
+    assert ended_line(COMPLETED, 89).plain == (
+        "22:13:20 5b2d4f60 completed     1.24 s  What is a tailrace? → A tailrace carries the wat…"
+    )
+    assert ended_line(COMPLETED, 64).plain == ("5b2d4f60 completed     1.24 s  What is a tailrace?")
 
 
 def test_what_is_lost_or_refused_says_so() -> None:

@@ -42,13 +42,11 @@ from tests.support.sample_traces import (
 )
 from tests.support.script import Gate, stream_reply
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.support.stories import said
 from tests.support.waiting import wait_until
 from tests.viewer.terminal.shown import ASKED, HEADERS, show, shown
 from tracing.call import Waits
 from tracing.terminal import TransportEnd
-from viewer.call.story import EntryKind
-from viewer.terminal.call_sheet import NEW_ENTRIES_MAX, new_from
+from viewer.terminal.call_sheet import NEW_ENTRIES_MAX
 
 
 def cancelled(record: Recording) -> None:
@@ -139,17 +137,16 @@ def test_a_long_history_is_folded(tmp_path: Path) -> None:
     assert "question 19" not in told
 
 
-def test_new_is_what_follows_the_models_last_word() -> None:
-    """Also tools' outputs are new; and of a request without a model's word the last items."""
-    user, model = said("user", "a"), said("assistant", "b")
-    call = said("shell", "ls", kind=EntryKind.TOOL_CALL)
-    output = said("shell", "x", kind=EntryKind.TOOL_OUTPUT)
-    assert new_from([]) == 0
-    assert new_from([user]) == 0
-    assert new_from([user, model, user]) == 2
-    assert new_from([user, model, call, output, output]) == 3
-    assert new_from([user, model]) == 1
-    assert new_from([user] * 50) == 50 - NEW_ENTRIES_MAX
+def test_of_a_long_request_that_is_all_new_the_end_is_shown(tmp_path: Path) -> None:
+    """It has nothing of the model's that would tell where the new begins."""
+    items = [{"role": "user", "content": f"line {number}"} for number in range(50)]
+    with recording(tmp_path) as record:
+        record.call(*sse_pieces(*text_stream("All read.")), body={**ASKED, "input": items})
+        record.close()
+    told = shown(tmp_path, "last")
+    assert "line 49" in told
+    assert f"{50 - NEW_ENTRIES_MAX} earlier items" in told
+    assert f"line {49 - NEW_ENTRIES_MAX}" not in told
 
 
 def test_payloads_come_byte_for_byte_into_a_pipe(tmp_path: Path) -> None:

@@ -127,13 +127,13 @@ def test_a_window_that_changes_keeps_its_lines_in_order(
         terminal.wait_for("completed")
         with calling(proxy.port, request(proxy.base_url)):
             terminal.wait_for("running", "Once")
-            terminal.resize(60)
+            terminal.resize(40)
             terminal.wait_for("running", "…")
             assert sum("running" in line for line in terminal.lines) == 1
             gate.open()
         terminal.wait_for("waiting for calls")
         assert sum("completed" in line for line in terminal.lines) == 2
-        assert max(map(len, terminal.lines)) <= 60
+        assert max(map(len, terminal.lines)) <= 40
         terminal.interrupt()
 
 

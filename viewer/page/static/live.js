@@ -114,8 +114,7 @@
     for (const element of scrolled) {
       const twin = document.getElementById(element.id);
       if (!twin) continue;
-      const wasAtEnd = element.dataset.follow !== undefined && element.dataset.follow !== "off";
-      twin.scrollTop = wasAtEnd ? twin.scrollHeight : element.scrollTop;
+      twin.scrollTop = element.scrollTop;
       twin.scrollLeft = element.scrollLeft;
     }
     restoreAnchor(anchor);
