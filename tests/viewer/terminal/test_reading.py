@@ -69,6 +69,7 @@ def test_ctrl_c_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("in_one_place")
 @pytest.mark.parametrize("command", [["ls"], ["ls", "--json"], ["show", "last"], ["stats"]])
 def test_output_that_cannot_be_written_is_told(tmp_path: Path, command: list[str]) -> None:
     """A full disk, behind `>`: a sentence and no traceback."""
