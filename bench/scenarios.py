@@ -108,7 +108,7 @@ def _quiet(seconds: float) -> http_rounds.Plan:
 
 
 def _mixed(seconds: float) -> http_rounds.Plan:
-    """Plan the probe beside requests of 1 MB, responses of 10 MB and events of 10 MB."""
+    """Plan the probe beside requests of 1 MB and responses of 10 MB, of small or of large events."""
     bodies = http_rounds.Plan(
         connections=4, script=Script(request_bytes=MB), seconds=seconds, spread=0.2, interval=0.2
     )
@@ -117,7 +117,7 @@ def _mixed(seconds: float) -> http_rounds.Plan:
     responses = http_rounds.Plan(
         connections=2, script=long, seconds=seconds, warm=0, spread=1.0, interval=1.0
     )
-    large = Script(stream=True, deltas=1, delta_bytes=10 * MB, pace=BIT_BY_BIT)
+    large = Script(stream=True, deltas=1, delta_bytes=2 * MB, pace=BIT_BY_BIT)
     events = http_rounds.Plan(
         connections=1, script=large, seconds=seconds, warm=0, spread=0.5, interval=2.0
     )
@@ -204,7 +204,7 @@ SCENARIOS = {
         relays=STANDARD,
     ),
     "mixed": Scenario(
-        title="the same, beside requests of 1 MB and responses and events of 10 MB",
+        title="the same, beside requests of 1 MB and responses of 10 MB, some in five events",
         seconds=6.0,
         plan=_mixed,
         columns=[*PAUSES, *ENDS],

@@ -155,7 +155,7 @@ def _read_refusal(seen: Seen, http_status: int) -> Answer:
     return Answer(word=ProtocolWord.ERROR, text=text, body=body)
 
 
-def _parse(data: bytes | None) -> Any:
+def _parse(data: bytes | bytearray | None) -> Any:
     if not data:
         return None
     try:

@@ -66,10 +66,10 @@ class Seen:
     response_id: str | None
     response_status: str | None
     terminal_type: bytes | None
-    terminal_data: bytes | None
-    error: bytes | None
-    done_items: list[bytes]
-    body: list[bytes]
+    terminal_data: bytes | bytearray | None
+    error: bytes | bytearray | None
+    done_items: list[bytes | bytearray]
+    body: list[bytes | bytearray]
     kept_bytes: int
     lost_bytes: int
 
@@ -107,10 +107,10 @@ class ResponseObserver:
         self.response_id: str | None = None
         self.response_status: str | None = None
         self.terminal_type: bytes | None = None
-        self.terminal_data: bytes | None = None
-        self.error: bytes | None = None
-        self.done_items: list[bytes] = []
-        self.body: list[bytes] = []
+        self.terminal_data: bytes | bytearray | None = None
+        self.error: bytes | bytearray | None = None
+        self.done_items: list[bytes | bytearray] = []
+        self.body: list[bytes | bytearray] = []
         self.unterminated_event = False
         self.bytes_down = 0
         self.kept_bytes = 0
@@ -184,7 +184,7 @@ class ResponseObserver:
         """Note that no more of the body comes."""
         self.unterminated_event = self._scanner.finish() is not None
 
-    def _event(self, event_type: bytes, data: bytes | None, at_ns: int) -> None:
+    def _event(self, event_type: bytes, data: bytes | bytearray | None, at_ns: int) -> None:
         if event_type == _TEXT_DELTA:
             if self.first_text_ns is None:
                 self.first_text_ns = at_ns
@@ -205,7 +205,7 @@ class ResponseObserver:
         elif event_type in ERROR_EVENTS and self.error is None:
             self.error = self._kept(data) or b""
 
-    def _note_lifecycle(self, data: bytes) -> None:
+    def _note_lifecycle(self, data: bytes | bytearray) -> None:
         if match := _LIFECYCLE_HEAD.match(data):
             response_id, status = match[1].decode(errors="replace"), match[2].decode()
         else:
@@ -213,13 +213,13 @@ class ResponseObserver:
         self.response_id = self.response_id or response_id
         self.response_status = status or self.response_status
 
-    def _kept(self, data: bytes | None) -> bytes | None:
-        kept: list[bytes] = []
+    def _kept(self, data: bytes | bytearray | None) -> bytes | bytearray | None:
+        kept: list[bytes | bytearray] = []
         if data is not None:
             self._keep(kept, data)
         return kept[0] if kept else None
 
-    def _keep(self, where: list[bytes], data: bytes) -> None:
+    def _keep(self, where: list[bytes | bytearray], data: bytes | bytearray) -> None:
         if self._reserve(len(data)):
             self.kept_bytes += len(data)
             where.append(data)
@@ -227,7 +227,7 @@ class ResponseObserver:
             self.lost_bytes += len(data)
 
 
-def _parsed_lifecycle(data: bytes) -> tuple[str | None, str | None]:
+def _parsed_lifecycle(data: bytes | bytearray) -> tuple[str | None, str | None]:
     try:
         event = loads_lenient(data)
     except NotStrictJson:

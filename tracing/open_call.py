@@ -15,6 +15,9 @@ from .redaction import RawHeaders, set_cookie_secrets
 from .request import RequestRecord
 from .scope import Scope
 
+GROUP_BYTES_MAX = 256 * 1024
+"""What is joined and searched at once. It is done in one go, and nobody else runs meanwhile."""
+
 
 class OpenCall:
     """One open call. It holds no body: what was written can be read again."""
@@ -131,8 +134,10 @@ class OpenCall:
             head, pieces = pieces[0], pieces[1:]
             self._last_unix_ns = head.at_unix_ns
             yield self._record(Kind.HEAD, mask_json(head.data, self.secrets))
-        if not pieces:
-            return
+        for group in _groups(pieces):
+            yield from self._body_records(group, bytes_max=bytes_max)
+
+    def _body_records(self, pieces: list[CapturedPiece], *, bytes_max: int) -> Iterator[bytes]:
         whole = pieces[0].data if len(pieces) == 1 else b"".join([piece.data for piece in pieces])
         has_room = not self._is_capture_full and self.kept_bytes + len(whole) <= bytes_max
         if has_room and self._wire_hash is self._kept_hash and self._mask.passes(whole):
@@ -181,3 +186,17 @@ class OpenCall:
             "compaction_id": f"compaction:{self.call_id}",
             "compaction_request_id": f"compaction_request:{self.call_id}",
         }
+
+
+def _groups(pieces: list[CapturedPiece]) -> Iterator[list[CapturedPiece]]:
+    """The pieces in their order, together as long as they are not too much together."""
+    group: list[CapturedPiece] = []
+    size = 0
+    for piece in pieces:
+        if group and size + len(piece.data) > GROUP_BYTES_MAX:
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += len(piece.data)
+    if group:
+        yield group

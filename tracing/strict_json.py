@@ -35,7 +35,7 @@ def loads_strict(data: bytes) -> object:
     return value
 
 
-def loads_lenient(data: bytes) -> object:
+def loads_lenient(data: bytes | bytearray) -> object:
     """Parse what any reader of a stream event might take: also NaN, lone surrogates, bad UTF-8.
 
     The result may be deeper than DEPTH_MAX (about 1000 levels at most). Raises NotStrictJson.

@@ -17,7 +17,7 @@ def messages(*pieces: bytes) -> list[Message]:
     """What the scanner finds in a stream that comes in these pieces."""
     scanner = SSEScanner(1024 * 1024)
     found = [event for piece in pieces for event in scanner.feed(piece)]
-    return [(event.type, event.data or b"") for event in found]
+    return [(event.type, bytes(event.data or b"")) for event in found]
 
 
 @pytest.mark.parametrize("name", FORMATS)

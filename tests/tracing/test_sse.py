@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
 from tests.support import events as wire
+from tracing import sse
 from tracing.sse import EVENT_TYPE_BYTES_MAX, SSEEvent, SSEScanner
 
 MIB = 1024 * 1024
@@ -58,7 +59,16 @@ BYTES = st.lists(
 
 
 def seen(pieces: Iterable[bytes], event_bytes_max: int = MIB, skip: tuple[bytes, ...] = ()) -> Seen:
-    """All that a scanner tells of a stream in these pieces."""
+    """All that a scanner tells of a stream in these pieces: the same where they count as large."""
+    pieces = list(pieces)
+    told = _told(pieces, event_bytes_max, skip)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sse, "LARGE_EVENT_BYTES", 0)
+        assert _told(pieces, event_bytes_max, skip) == told
+    return told
+
+
+def _told(pieces: list[bytes], event_bytes_max: int, skip: tuple[bytes, ...]) -> Seen:
     scanner = SSEScanner(event_bytes_max, skip)
     events = [event for piece in pieces for event in scanner.feed(piece)]
     return events, scanner.count, scanner.last, scanner.finish()

@@ -72,11 +72,16 @@ def _stream(pieces: Iterable[Piece]) -> Iterator[CapturedEvent]:
             yield CapturedEvent(piece.at_unix_ns, _type(event_type_of(piece.data)), piece.data)
         elif piece.kind is Kind.BODY:
             if is_between_events and (one := _one_event(piece.data)) is not None:
-                yield CapturedEvent(piece.at_unix_ns, _type(one.type), one.data)
+                yield _captured(piece, one)
                 continue
             for event in scanner.feed(piece.data):
-                yield CapturedEvent(piece.at_unix_ns, _type(event.type), event.data)
+                yield _captured(piece, event)
             is_between_events = piece.data.endswith(b"\n\n")
+
+
+def _captured(piece: Piece, event: SSEEvent) -> CapturedEvent:
+    data = None if event.data is None else bytes(event.data)
+    return CapturedEvent(piece.at_unix_ns, _type(event.type), data)
 
 
 def _one_event(piece: bytes) -> SSEEvent | None:

@@ -38,7 +38,7 @@ def body(data: bytes, at_unix_ns: int = 0, kind: Kind = Kind.BODY) -> Piece:
 def scanned(stream: bytes) -> list[tuple[str, bytes | None]]:
     """The events of a stream that came at once."""
     found = SSEScanner(EVENT_BYTES_MAX).feed(stream)
-    return [(event.type.decode(), event.data) for event in found]
+    return [(e.type.decode(), None if e.data is None else bytes(e.data)) for e in found]
 
 
 @given(streams)
