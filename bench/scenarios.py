@@ -108,7 +108,7 @@ def _quiet(seconds: float) -> http_rounds.Plan:
 
 
 def _mixed(seconds: float) -> http_rounds.Plan:
-    """Plan the probe beside requests of 1 MB and responses of 10 MB, of small or of large events."""
+    """Plan the probe beside requests of 1 MB and responses of 10 MB, in small or large events."""
     bodies = http_rounds.Plan(
         connections=4, script=Script(request_bytes=MB), seconds=seconds, spread=0.2, interval=0.2
     )
