@@ -1,9 +1,6 @@
 """`tailrace diff`, as a person, a pipe and a script meet it."""
 
 import json
-import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +23,7 @@ from .written_traces import (
 HALF_PAIR = "\ud800"
 
 
-@pytest.fixture(autouse=True)
-def _in_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Settings come from nowhere but the command line; times are told as in Greenwich."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.upper().startswith("TAILRACE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("in_one_place")
 
 
 @pytest.fixture
