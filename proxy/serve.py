@@ -69,7 +69,7 @@ class RunningProxy:
     def base_url(self) -> str:
         """What a client on this machine sets as its base URL."""
         # The address that stands for all of a machine's is none to connect to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - nothing is bound here
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}/v1"
 

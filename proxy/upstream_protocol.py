@@ -155,7 +155,7 @@ class UpstreamProtocol(ResponseHandler):
         self._made = cast("asyncio.Transport", transport)
         # What one call of the loop may be busy with; asyncio's own is four times as much. The
         # attribute is asyncio's (selector_events), and in no stub.
-        transport.max_size = READ_BYTES_MAX  # type: ignore[attr-defined]
+        transport.max_size = READ_BYTES_MAX  # type: ignore[attr-defined]  # as said above
         self._transports.add(self._made)
         super().connection_made(transport)
 

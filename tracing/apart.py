@@ -71,7 +71,7 @@ class Apart:
             pickle.dump(question, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
             # From a process that we started, through a pipe that nobody else has.
-            found: _R = pickle.load(process.stdout)  # noqa: S301
+            found: _R = pickle.load(process.stdout)  # noqa: S301 - see above
         finally:
             impatience.cancel()
         return found

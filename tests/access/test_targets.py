@@ -45,6 +45,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ScriptedUp
             yield upstream, proxy.port
 
 
+# Each example is an exchange over sockets.
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(method=METHODS, target=TARGETS, extra=st.sampled_from([b"", b"", UPGRADE]))
 def test_target_chooses_no_upstream(

@@ -150,7 +150,7 @@ def test_chain_goes_on_from_a_cancelled_response(
         {"role": "assistant", "content": "Half an ans"},
         {"role": "user", "content": "go on"},
     ]
-    client.responses.create(model="m", input=kept)  # type: ignore[arg-type]
+    client.responses.create(model="m", input=kept)  # type: ignore[arg-type]  # output as input
     assert parents(proxy) == [None, (1, "previous_response_id"), (1, "prefix")]
 
 
@@ -197,7 +197,7 @@ def test_agents_tool_loop_and_second_run(upstream: ScriptedUpstream, proxy: Runn
             config = agents.RunConfig(tracing_disabled=True)
             first = await agents.Runner.run(agent, "Weather?", run_config=config)
             history = [*first.to_input_list(), {"role": "user", "content": "And tomorrow?"}]
-            await agents.Runner.run(agent, history, run_config=config)  # type: ignore[arg-type]
+            await agents.Runner.run(agent, history, run_config=config)  # type: ignore[arg-type]  # plain items
 
     upstream.enqueue(answer(1, function_call_item("weather", {"city": "Bern"}, call_id="call_7")))
     upstream.enqueue(answer(2))

@@ -132,7 +132,7 @@ def test_chained_responses_are_one_thread(
     socket_upstream.enqueue(Take(), says(*STREAM), Take(), says(*follow_up))
     with socket_client.responses.connect() as connection:
         connection.response.create(model="m", input=[{"role": "user", "content": "Hi"}])
-        response_id = read_response(connection)[-1].response.id  # type: ignore[union-attr]
+        response_id = read_response(connection)[-1].response.id  # type: ignore[union-attr]  # the last event has one
         question: Any = [{"type": "message", "role": "user", "content": "And?"}]
         connection.response.create(model="m", input=question, previous_response_id=response_id)
         assert text_of(read_response(connection)) == "Bye"
@@ -160,7 +160,7 @@ def test_prewarm_is_no_call_but_chained_from(
         connection.response.create(
             model="m",
             input=after,
-            previous_response_id=warm.response.id,  # type: ignore[union-attr]
+            previous_response_id=warm.response.id,  # type: ignore[union-attr]  # the last event has one
         )
         assert text_of(read_response(connection)) == "Hello"
     state = state_after(socket_proxy)

@@ -108,6 +108,7 @@ def relay(
         assert_one_terminal_each(only(proxy.bundles()))
 
 
+# Each example is an exchange over sockets.
 ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

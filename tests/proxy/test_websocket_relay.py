@@ -104,7 +104,7 @@ def test_frames_are_those_of_a_plain_connection(
 ) -> None:
     """Any frames, cut anywhere and said by both sides in turn, arrive as they would without us."""
     with both_ways(socket_proxy, socket_upstream) as connections:
-
+        # Sockets take time, and one pair serves all examples.
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             st.lists(st.tuples(st.sampled_from(WAYS), st.lists(ANY_FRAME, max_size=4)), max_size=4),

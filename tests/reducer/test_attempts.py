@@ -29,14 +29,14 @@ class Tries(Caller):
         self, call: str, http_status: int | None = 500, *, protocol: str = "none", **how: object
     ) -> None:
         """Make a call that fails."""
-        self.start(call, "a", proxy=sent(**how))  # type: ignore[arg-type]
+        self.start(call, "a", proxy=sent(**how))  # type: ignore[arg-type]  # fields by name
         outcome = {"protocol": protocol}
         proxy = {"http_status": http_status, "outcome": outcome}
         self.bundle.fail(call, error="HTTP", proxy=proxy)
 
     def succeed(self, call: str, **how: object) -> None:
         """Make a call that completes."""
-        self.call(call, "a", "A", proxy=sent(**how))  # type: ignore[arg-type]
+        self.call(call, "a", "A", proxy=sent(**how))  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_what_follows_continues_the_attempt_that_answered(tries: Tries) -> None:
 )
 def test_other_requests_are_no_retries(tries: Tries, first: Json, second: Json) -> None:
     """A retry has the same body, and counts on."""
-    tries.fail("c1", **first)  # type: ignore[arg-type]
+    tries.fail("c1", **first)  # type: ignore[arg-type]  # fields by name
     tries.succeed("c2", **second)
     assert retry_of(tries.state(), "c2") is None
 

@@ -166,7 +166,10 @@ def bundles(draw: st.DrawFn) -> BundleBuilder:
 @settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],  # bundles take time to make
 )
 @given(bundles())
 def test_generated_courses(bundle: BundleBuilder) -> None:

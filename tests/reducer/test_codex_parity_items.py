@@ -42,7 +42,7 @@ def test_growing_history(bundle: BundleBuilder) -> None:
         history.append(answer)
     bundle.end()
     state = assert_parity(bundle.write())
-    assert len(state["conversation_items"]) == 6  # type: ignore[arg-type]
+    assert len(state["conversation_items"]) == 6  # type: ignore[arg-type]  # parsed JSON
 
 
 def test_edited_history(bundle: BundleBuilder) -> None:

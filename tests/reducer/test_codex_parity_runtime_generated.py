@@ -24,7 +24,10 @@ def test_generated_courses() -> None:
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+        ],  # bundles take time to make
     )
     @given(courses())
     def check(bundle: RuntimeBuilder) -> None:

@@ -21,7 +21,10 @@ SELECTIONS = (Selection(), Selection(), Selection(thread_id="root"), Selection(c
     max_examples=20,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],  # bundles take time to make
 )
 @given(odd_bundles(), st.sampled_from(SELECTIONS))
 def test_odd_bundles_export(bundle: BundleBuilder, selection: Selection) -> None:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reducer.call_facts import BundleFacts, CallFacts, CallKey, FactsCollector
@@ -18,9 +18,7 @@ from tests.reducer.linked import Caller, call_record
 from tests.support.bundles import Json
 
 TRACES = ("t1", "t2", "t3")
-PLAIN = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PLAIN = settings(max_examples=150, deadline=None)
 
 items = st.sampled_from(
     [

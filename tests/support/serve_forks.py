@@ -54,7 +54,7 @@ def _note_passes(flushed: mmap.mmap) -> None:
             _TIME.pack_into(flushed, 0, began_ns)
         return is_done
 
-    ThreadedRecorder._record_waiting = record_waiting  # type: ignore[method-assign]
+    ThreadedRecorder._record_waiting = record_waiting  # type: ignore[method-assign]  # to note its times
 
 
 def _serve(settings: Settings, log: Path, flushed: mmap.mmap) -> None:

@@ -246,10 +246,10 @@ def test_loss_is_told_once(run: Running, disk: FaultyDisk) -> None:
         disk.refuse_all()
         refusals = len(run.told.refusals)
         trace = run.ask({"input": "x" * (PENDING_BYTES_MAX + 1)})
-        run.told.wait_for(lambda seen=refusals: len(run.told.refusals) == seen + 1)  # type: ignore[misc]
+        run.told.wait_for(lambda seen=refusals: len(run.told.refusals) == seen + 1)  # type: ignore[misc]  # the default binds the count
         trace.ended(TransportEnd.CLIENT_CLOSED, None, Waits())
         disk.accept_all()
-        run.told.wait_for(lambda seen=refusals: run.told.resumed == seen + 1)  # type: ignore[misc]
+        run.told.wait_for(lambda seen=refusals: run.told.resumed == seen + 1)  # type: ignore[misc]  # the default binds the count
     bundle = run.bundle()
     told = [
         raw_bundle.payload(bundle, event["event_payload"])["lost"]["request_bytes"]

@@ -281,7 +281,7 @@ def test_recovery_of_a_call_whose_error_had_come(record: Recording, socket: Sock
     """The error's request id is kept, though the end was not recorded any more."""
     socket.create()
     journal_takes = record.journal.apply
-    record.journal.apply = lambda operation: (  # type: ignore[method-assign]
+    record.journal.apply = lambda operation: (  # type: ignore[method-assign]  # it died before the end
         None if type(operation).__name__ == "CallEnded" else journal_takes(operation)
     )
     socket.receive(*STREAM[:2], wire.ev_error() | {"headers": {"x-request-id": "req_e"}})

@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 23, 15, 30, 45).astimezone().timestamp() * 1000
 
 def here(*when: int) -> float:
     """The Unix milliseconds of a date and time that is ours here."""
-    return datetime(*when).astimezone().timestamp() * 1000  # type: ignore[arg-type]
+    return datetime(*when).astimezone().timestamp() * 1000  # type: ignore[arg-type]  # as many numbers as are given
 
 
 @pytest.mark.parametrize(

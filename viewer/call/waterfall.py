@@ -153,7 +153,7 @@ def _gaps(course: Course, chunks: Sequence[float]) -> Iterable[Gap]:
     ]
 
 
-def _waited_on(course: Course, begin: float, end: float, is_clients: bool) -> WaitedOn:  # noqa: FBT001
+def _waited_on(course: Course, begin: float, end: float, is_clients: bool) -> WaitedOn:  # noqa: FBT001 - a fact, no switch
     blocked = sum(
         max(0.0, min(end, until) - max(begin, since))
         for since, until in course.client_blocked or ()

@@ -92,7 +92,7 @@ async def running_page(settings: PageSettings) -> AsyncIterator[str]:
 def page_url(host: str, port: int, access: Access) -> str:
     """What a person opens; with the token in it, where one is needed."""
     # The address that stands for all of a machine's is none to connect to.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     host = f"[{host}]" if ":" in host else host
     token = "" if access.token is None else f"?token={quote(access.token, safe='')}"
     return f"http://{host}:{port}/{token}"

@@ -18,7 +18,10 @@ from .catalog_links import Linked, links_in, links_of
 PLAIN = settings(
     max_examples=50,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],  # bundles take time to make
 )
 SAID: Json = {**assistant("A"), "id": "msg_1"}
 ITEMS = [

@@ -83,6 +83,7 @@ def assert_same_answer(row: Row, call: dict[str, Any]) -> None:
     assert bool(row["has_partial"]) == bool(proxy.get("partial_items"))
 
 
+# Bundles take time to make.
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(odd_bundles())
 def test_odd_bundles(builder: BundleBuilder) -> None:
@@ -95,6 +96,7 @@ def test_odd_bundles(builder: BundleBuilder) -> None:
             assert_whole(catalog)
 
 
+# Bundles take time to make.
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(odd_bundles(), st.lists(st.integers(0, 100), max_size=4))
 def test_read_in_steps(builder: BundleBuilder, shares: list[int]) -> None:

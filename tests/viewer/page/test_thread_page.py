@@ -137,7 +137,7 @@ def report(**fields: object) -> CacheReport:
         "first_new_item": None,
         "possible": (),
     }
-    return CacheReport(**values | fields)  # type: ignore[arg-type]
+    return CacheReport(**values | fields)  # type: ignore[arg-type]  # fields by name
 
 
 def test_cache_miss_has_its_reason() -> None:

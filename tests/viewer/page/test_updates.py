@@ -78,7 +78,7 @@ def test_many_watchers_cost_one_refresh(
         with lock:
             reading += 1
             most = max(most, reading)
-        refresh(self, *arguments)  # type: ignore[arg-type]
+        refresh(self, *arguments)  # type: ignore[arg-type]  # passed on as they came
         with lock:
             reading -= 1
 

@@ -99,7 +99,7 @@ def test_narrow_terminal_leaves_columns_out() -> None:
 def test_little_room_has_one_text(room: int, row: dict[str, object], shown: str) -> None:
     """What was asked, or why nothing came of it, rather than the beginnings of both."""
     asked = {"asked": "How are you today?"}
-    assert said(call_row(1, **asked | row), room).plain == shown  # type: ignore[arg-type]
+    assert said(call_row(1, **asked | row), room).plain == shown  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_little_room_has_one_text(room: int, row: dict[str, object], shown: str)
 )
 def test_status_says_how_it_ended(told: str, row: dict[str, object]) -> None:
     """In two words at most."""
-    assert ended_how(call_row(1, **row)) == told  # type: ignore[arg-type]
+    assert ended_how(call_row(1, **row)) == told  # type: ignore[arg-type]  # fields by name
