@@ -25,8 +25,8 @@ _PARTIAL_BLANK_LINE_BYTES = 2
 
 
 LARGE_EVENT_BYTES = 128 * 1024
-"""What is not copied once it has come: a copy of 10 MB into fresh memory took 5 ms, and every stream
-waits for it."""
+"""What is not copied once it has come: a copy of 10 MB into fresh memory took 5 ms, and every
+stream waits for it."""
 
 
 class SSEEvent(NamedTuple):
