@@ -40,8 +40,12 @@ with what was observed of it."""
 RETRY_SECONDS = 0.5
 """How long the recorder waits before it tries a disk again that refused."""
 
-_URGENT_BYTES = 256 * 1024
-"""So much waiting is written at once, instead of after the flush interval."""
+_URGENT_BYTES = 1024 * 1024
+"""So much waiting is recorded at once, instead of after the flush interval. Less would take the
+pieces of many streams by twos and threes, and each turn of a call costs, however many it brings."""
+
+_BATCH_BYTES = 256 * 1024
+"""So much is recorded before it is written, and its memory free again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +154,8 @@ class ThreadedRecorder:
 
     def reserve(self, size: int) -> bool:
         """Ask for ``size`` bytes of the memory that waits for the disk, for content."""
-        waiting = self._waiting_bytes() + size
+        # Not by ``_waiting_bytes``: it is asked for each piece.
+        waiting = self._reserved_bytes - self._released_bytes + size
         if waiting > self._content_bytes_max:
             return False
         self._reserved_bytes += size
@@ -202,7 +207,7 @@ class ThreadedRecorder:
             while self._operations:
                 self._apply(self._operations[0])
                 self._applied_bytes += _held_bytes(self._operations.popleft())
-                if self._applied_bytes > _URGENT_BYTES:
+                if self._applied_bytes > _BATCH_BYTES:
                     self._journal.flush()
                     self._release()
             self._tell_loss()
