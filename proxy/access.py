@@ -7,6 +7,7 @@ is checked against DNS rebinding, Origin against requests that other sites make.
 import ipaddress
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from tracing.redaction import RawHeaders
@@ -18,6 +19,7 @@ _DOT_SEGMENTS = frozenset({".", ".."})
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 # Without leading zeros, which some take for octal.
 _LENGTH = re.compile(rb"0|[1-9][0-9]*")
+_REMEMBERED_HOST_BYTES_MAX = 256
 _HTTP_1_0 = (1, 0)
 _HTTP_1_1 = (1, 1)
 
@@ -28,7 +30,7 @@ def refuse(
     target: str,
     version: tuple[int, int],
     headers: RawHeaders,
-    allowed_hosts: Collection[str],
+    allowed_hosts: frozenset[str],
     header_bytes_max: int,
 ) -> Refusal | None:
     """Return why the request is refused, or None. ``target`` is as on the request line."""
@@ -110,19 +112,31 @@ def _refuse_version(version: tuple[int, int]) -> Refusal | None:
     return Refusal(status=status, code="bad_http_version", message=message)
 
 
-def _refuse_origin(headers: RawHeaders, allowed_hosts: Collection[str]) -> Refusal | None:
+def _refuse_origin(headers: RawHeaders, allowed_hosts: frozenset[str]) -> Refusal | None:
     for name, value in headers:
         match name.lower():
             case b"host" if not _HOST.fullmatch(value):
                 message = "the Host is not a host, with a port or without"
                 return Refusal(status=400, code="bad_host", message=message)
-            case b"host" if not is_allowed(_hostname(f"//{_text(value)}"), allowed_hosts):
+            case b"host" if not _is_own_host(value, allowed_hosts):
                 message = "the Host is not this proxy's; allowed_hosts can add one"
                 return Refusal(status=403, code="host_not_allowed", message=message)
             case b"origin" if not is_allowed(_hostname(_text(value)), allowed_hosts):
                 message = "requests that pages of other origins make are refused"
                 return Refusal(status=403, code="origin_not_allowed", message=message)
     return None
+
+
+def _is_own_host(value: bytes, allowed_hosts: frozenset[str]) -> bool:
+    # A client names the same one in every request; a long one is not worth the memory.
+    if len(value) <= _REMEMBERED_HOST_BYTES_MAX:
+        return _is_remembered_host(value, allowed_hosts)
+    return is_allowed(_hostname(f"//{_text(value)}"), allowed_hosts)
+
+
+@lru_cache(maxsize=256)
+def _is_remembered_host(value: bytes, allowed_hosts: frozenset[str]) -> bool:
+    return is_allowed(_hostname(f"//{_text(value)}"), allowed_hosts)
 
 
 def is_allowed(hostname: str | None, allowed_hosts: Collection[str]) -> bool:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -130,24 +129,32 @@ class App:
             connection_id=protocol.connection_id,
         )
         forwarding = self._forwarding(request, target, head, is_upgrade=is_upgrade)
-        with self._opened(protocol), self._known(forwarding):
-            try:
-                response = await forwarding.run(self._upstream, keep_alive=not self._is_draining)
-                if self._is_draining:
-                    response.force_close()
-                return response
-            except asyncio.CancelledError:
-                stopping = self._is_stopping
-                forwarding.cut(TransportEnd.SHUTDOWN if stopping else TransportEnd.CLIENT_CLOSED)
-                raise
-            finally:
-                if self._drains(forwarding):
-                    self._read_on(forwarding, forwarding.drain)
-                elif forwarding.end is TransportEnd.CLIENT_CLOSED and forwarding.is_behind:
-                    self._read_on(forwarding, forwarding.catch_up)
-                else:
-                    forwarding.close()
-                self._note_end(head, forwarding, started_ns)
+        task = asyncio.current_task()
+        assert task is not None
+        self._begin(task, protocol, forwarding)
+        try:
+            return await self._run(forwarding)
+        finally:
+            self._note_end(head, forwarding, started_ns)
+            self._end(task, protocol, forwarding)
+
+    async def _run(self, forwarding: Forwarding) -> web.StreamResponse:
+        try:
+            response = await forwarding.run(self._upstream, keep_alive=not self._is_draining)
+            if self._is_draining:
+                response.force_close()
+            return response
+        except asyncio.CancelledError:
+            stopping = self._is_stopping
+            forwarding.cut(TransportEnd.SHUTDOWN if stopping else TransportEnd.CLIENT_CLOSED)
+            raise
+        finally:
+            if self._drains(forwarding):
+                self._read_on(forwarding, forwarding.drain)
+            elif forwarding.end is TransportEnd.CLIENT_CLOSED and forwarding.is_behind:
+                self._read_on(forwarding, forwarding.catch_up)
+            else:
+                forwarding.close()
 
     def _forwarding(
         self, request: web.BaseRequest, target: str, head: RequestHead, *, is_upgrade: bool
@@ -157,35 +164,24 @@ class App:
             return SocketForwarding(request, path, head, self._recorder)
         return Forwarding(request, path, head, self._recorder)
 
-    @contextmanager
-    def _known(self, forwarding: Forwarding) -> Iterator[None]:
-        """Keep the WebSockets in mind: they end when nothing is open on them, not by themselves."""
-        if not isinstance(forwarding, SocketForwarding):
-            yield
-            return
-        self._sockets.add(forwarding)
-        try:
-            yield
-        finally:
-            self._sockets.discard(forwarding)
-
-    @contextmanager
-    def _opened(self, protocol: DownstreamProtocol) -> Iterator[None]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._hold(task)
+    def _begin(
+        self, task: asyncio.Task[Any], protocol: DownstreamProtocol, forwarding: Forwarding
+    ) -> None:
+        self._open.add(task)
         self._busy.add(protocol)
         self._metrics.open_exchanges += 1
-        try:
-            yield
-        finally:
-            self._metrics.open_exchanges -= 1
-            self._busy.discard(protocol)
-            self._open.discard(task)
+        if isinstance(forwarding, SocketForwarding):
+            # WebSockets end when nothing is open on them, not by themselves.
+            self._sockets.add(forwarding)
 
-    def _hold(self, task: asyncio.Task[Any]) -> None:
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+    def _end(
+        self, task: asyncio.Task[Any], protocol: DownstreamProtocol, forwarding: Forwarding
+    ) -> None:
+        if isinstance(forwarding, SocketForwarding):
+            self._sockets.discard(forwarding)
+        self._metrics.open_exchanges -= 1
+        self._busy.discard(protocol)
+        self._open.discard(task)
 
     def _drains(self, forwarding: Forwarding) -> bool:
         return (
@@ -209,7 +205,8 @@ class App:
         task = asyncio.create_task(read())
         # Not at the end of the task: one that is cancelled before it began does not come there.
         task.add_done_callback(lambda _: forwarding.close())
-        self._hold(task)
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
 
     def _note_end(self, head: RequestHead, forwarding: Forwarding, started_ns: int) -> None:
         status = forwarding.status

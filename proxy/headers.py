@@ -21,7 +21,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-_REQUEST_ONLY = frozenset({b"host", b"expect"})
+_NOT_SENT_ON = _HOP_BY_HOP | {b"host", b"expect"}
 
 _BODILESS_STATUSES = frozenset({204, 304})
 
@@ -49,7 +49,7 @@ def request_head(
     ``own_fields`` are the proxy's own: Host, before all others. ``upgrade`` is what the connection
     is asked to become.
     """
-    dropped = _HOP_BY_HOP | _REQUEST_ONLY | _named_by_connection(headers)
+    dropped = _NOT_SENT_ON | _named_by_connection(headers)
     lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
     lines += _field_lines(own_fields, frozenset())
     lines += _field_lines(headers, dropped)
@@ -104,6 +104,8 @@ def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
     for name, value in headers:
         if name.lower() == b"connection":
             names.update(option.strip().lower() for option in value.split(b","))
+    if not names:
+        return frozenset()
     # A field that frames the message is never an option of the connection: dropping it would
     # change where the message ends (RFC 9110, 7.6.1).
     return frozenset(names - {b"content-length", b"content-type", b"host"})

@@ -8,8 +8,7 @@ This is the only module that knows aiohttp's client errors.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -111,8 +110,12 @@ class Upstream:
     async def connect(self) -> "UpstreamExchange":
         """Open an exchange. Raises UpstreamError."""
         while True:
-            with _mapped_connect_errors(self._base, self._settings.connect_timeout):
+            try:
                 connection = await self._connector.connect(self._destination, [], self._timeout)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise _mapped_connect_error(
+                    error, self._base, self._settings.connect_timeout
+                ) from error
             protocol = connection.protocol
             assert isinstance(protocol, UpstreamProtocol)
             # One that was kept may have ended, or hold what would be taken for the next answer.
@@ -283,22 +286,18 @@ def _mapped_head_error(error: BaseException, idle_timeout: float | None) -> Upst
             return UpstreamDisconnectedError("upstream closed the connection before it answered")
 
 
-@contextmanager
-def _mapped_connect_errors(base: URL, timeout: float) -> Iterator[None]:
+def _mapped_connect_error(error: Exception, base: URL, timeout: float) -> UpstreamError:
     where = f"{base.host}:{base.port}"
-    try:
-        yield
-    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
-        raise UpstreamConnectTimeoutError(
-            f"no connection to {where} within {timeout:g} s (upstream_connect_timeout)"
-        ) from error
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise UpstreamConnectError(
-            f"the certificate of {where} is not trusted: {error.certificate_error}"
-        ) from error
-    except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-        reason = getattr(error, "os_error", None) or error
-        raise UpstreamConnectError(f"cannot connect to {where}: {reason}") from error
+    match error:
+        case aiohttp.ServerTimeoutError() | TimeoutError():
+            what = f"no connection to {where} within {timeout:g} s (upstream_connect_timeout)"
+            return UpstreamConnectTimeoutError(what)
+        case aiohttp.ClientConnectorCertificateError():
+            what = f"the certificate of {where} is not trusted: {error.certificate_error}"
+            return UpstreamConnectError(what)
+        case _:
+            reason = getattr(error, "os_error", None) or error
+            return UpstreamConnectError(f"cannot connect to {where}: {reason}")
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext | bool:

@@ -7,6 +7,7 @@ response's body, or a connection that became a WebSocket. So a body costs one ca
 import asyncio
 import re
 import select
+import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -119,7 +120,8 @@ class UpstreamProtocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take what upstream sent."""
         if self._flow is not None:
-            self.note_time()
+            # As ``note_time`` does: the loop's clock is this one, and a call costs each delta.
+            self.last_time = time.monotonic()
             self._flow.feed_data(data)
         elif self._take_head is None and self._parser is not None:
             # aiohttp asked for a tunnel through a proxy, and reads the answer itself.

@@ -36,13 +36,15 @@ def asks_for_websocket(headers: RawHeaders) -> bool:
     To the letter as aiohttp's parser does, which takes what follows for frames or for a request.
     """
     protocols = [value.lower() for name, value in headers if name.lower() == b"upgrade"]
+    if protocols[:1] != [b"websocket"]:
+        return False
     options = {
         option.strip().lower()
         for name, value in headers
         if name.lower() == b"connection"
         for option in value.split(b",")
     }
-    return b"upgrade" in options and protocols[:1] == [b"websocket"]
+    return b"upgrade" in options
 
 
 class _Flow:
