@@ -155,6 +155,7 @@ class CaptureWriter:
 
     def read(self, offsets: "array[int]") -> Iterator[Piece]:
         """Read records again, in the order of ``offsets``. Raises OSError."""
+        self.flush()
         for offset in offsets:
             header = self._segment.read(offset, HEADER_BYTES)
             size = _HEADER.unpack(header[: _HEADER.size])[-1] if len(header) == HEADER_BYTES else 0

@@ -216,7 +216,6 @@ class Journal:
         call.add_response_secrets(ended.headers)
         if rest := call.finish_capture():
             call.add_offset(bundle.writer.capture.append(rest))
-        bundle.writer.capture.flush()
         record = end_record(
             call,
             ended,
