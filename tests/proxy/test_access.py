@@ -1,5 +1,7 @@
 """Which requests are refused: the decision alone, without a socket."""
 
+from collections.abc import Collection
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def refusal_of(
     target: str = "/v1/responses",
     version: tuple[int, int] = HTTP_1_1,
     headers: RawHeaders = ((b"Host", b"127.0.0.1:8787"),),
-    allowed_hosts: tuple[str, ...] = (),
+    allowed_hosts: Collection[str] = (),
 ) -> tuple[int, str] | None:
     """Status and code of the refusal of a request, which is a good one unless told otherwise."""
     refusal = refuse(
@@ -25,7 +27,7 @@ def refusal_of(
         target=target,
         version=version,
         headers=headers,
-        allowed_hosts=allowed_hosts,
+        allowed_hosts=frozenset(allowed_hosts),
         header_bytes_max=HEADER_BYTES_MAX,
     )
     return None if refusal is None else (refusal.status, refusal.code)
@@ -148,6 +150,16 @@ def test_host_is_refused(host: str) -> None:
     """Any other name: a page that rebound its own to our address would send it."""
     headers = ((b"hOST", host.encode("latin-1")),)
     assert refusal_of(headers=headers, allowed_hosts=ALLOWED) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize("length", [20, 300])
+def test_host_that_was_taken_is_refused_by_other_settings(length: int) -> None:
+    """What was found of a host is remembered for those allowed names alone."""
+    host = "a" * length
+    headers = ((b"Host", host.encode()),)
+    for _ in range(2):
+        assert refusal_of(headers=headers, allowed_hosts=[host]) is None
+        assert refusal_of(headers=headers, allowed_hosts=ALLOWED) == (403, "host_not_allowed")
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
