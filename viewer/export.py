@@ -13,6 +13,11 @@ class AlreadyThere(Exception):
     """There is something at the path already."""
 
 
+def is_stdout(path: Path) -> bool:
+    """Whether a path that was given means that what is made is to be printed."""
+    return path == Path("-")
+
+
 def write_bundle(path: Path, pieces: Iterable[Piece]) -> None:
     """Write the pieces of a bundle into a new directory, for its owner only.
 

@@ -1,6 +1,6 @@
 """Finds the call or thread that a person names by an id, a part of one, or `last`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,12 @@ from .catalog.catalog import Catalog
 from .catalog.conditions import LAST_CHARACTER, bindable
 from .catalog.queries import calls_by_ids, find_calls
 from .catalog.rows import CallFilter, CallRow
+from .figures import moment
 
 LAST = "last"
-MATCHES_NAMED_MAX = 5
+MATCHES_NAMED_MAX = 10
+
+MORE_OF_THE_ID = "Give more of the id, or its end; `tailrace ls` lists the calls."
 
 _PARTLY = "name >= :first AND name < :beyond"
 _PARTLY_REVERSED = "reversed >= :first_reversed AND reversed < :beyond_reversed"
@@ -36,14 +39,16 @@ class Target:
     thread_id: str
     call_id: str | None = None
 
-    def __str__(self) -> str:
-        """For a message about several of them."""
-        what = f"thread {self.thread_id}" if self.call_id is None else f"call {self.call_id}"
-        return f"{what} in {self.bundle}"
-
 
 class NoSuchSelection(Exception):
-    """Nothing goes by the selector, or more than one thing does; the message says what to do."""
+    """Nothing goes by the selector, or more than one thing does; the message says what to do.
+
+    It has several lines where there is something to choose from. Ids in it are not escaped.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +94,11 @@ def thread_named(selector: str, catalog: Catalog) -> str:
         if selector and len(ids) == 1:
             return str(ids[0])
         if selector and ids:
-            raise NoSuchSelection(
-                f"{selector!r} names {len(ids)} threads: {_listed(ids)}. Give more of the id"
-            )
+            several = f"{selector!r} names {len(ids):,} threads in {catalog.trace_dir}:"
+            raise NoSuchSelection(several, *_first(list(map(str, ids)), len(ids)), MORE_OF_THE_ID)
     raise NoSuchSelection(
-        f"no thread in {catalog.trace_dir} has an id that is, begins or ends with {selector!r}"
+        f"no thread in {catalog.trace_dir} has an id that is, begins or ends with {selector!r};"
+        " `tailrace show CALL` tells that of a call"
     )
 
 
@@ -118,7 +123,7 @@ def _the_one(selector: str, catalog: Catalog) -> CallRow | Target:
     # A bundle may be there twice: any of its copies will do.
     if len(found) == len(calls) and len({(row.trace_id, row.call_id) for row in calls}) == 1:
         return calls[0]
-    raise NoSuchSelection(_several(selector, found, calls))
+    raise _several(selector, catalog, found, calls)
 
 
 def _find(how: str, selector: str, catalog: Catalog) -> _Found:
@@ -160,19 +165,42 @@ def _target(row: CallRow) -> Target:
     return Target(bundle=row.bundle, thread_id=row.thread_id, call_id=row.call_id)
 
 
-def _several(selector: str, found: _Found, calls: Sequence[CallRow]) -> str:
+def _several(
+    selector: str, catalog: Catalog, found: _Found, calls: Sequence[CallRow]
+) -> NoSuchSelection:
     """Says between what there is to choose, and how. `calls` are the first of those found."""
+    ids = {*(row.call_id for row in calls), *(thread.thread_id for thread in found.threads)}
     if calls and not found.threads and _is_one_clients(selector, calls):
-        attempts = _listed([f"{row.call_id} ({row.status})" for row in calls], len(found))
-        return (
-            f"{selector!r} is the client's id of {len(found)} attempts: {attempts}."
-            " Name one of them"
+        what = f"is the client's id of {len(found):,} attempts"
+        advice = "Name one of them by its own id."
+    else:
+        what, advice = f"names {_counted(found)} in {catalog.trace_dir}", MORE_OF_THE_ID
+    if len(ids) == 1:
+        advice = (
+            "Only their bundles tell them apart: put one of these into a directory of its own, and"
+            " name that by --trace-dir."
         )
-    targets = [*map(_target, calls), *found.threads]
-    ids = {target.call_id or target.thread_id for target in targets}
-    advice = "Give more of the id" if len(ids) > 1 else "Only their bundles tell them apart"
-    listed = _listed([str(target) for target in targets], len(found))
-    return f"{selector!r} names {len(found)}: {listed}. {advice}"
+    are_told_by_id = len(ids) == len(calls) + len(found.threads)
+    listed = [_call_words(row, with_bundle=not are_told_by_id) for row in calls]
+    listed += [_thread_words(thread, with_bundle=not are_told_by_id) for thread in found.threads]
+    return NoSuchSelection(f"{selector!r} {what}:", *_first(listed, len(found)), advice)
+
+
+def _counted(found: _Found) -> str:
+    return " and ".join(
+        f"{count:,} {noun if count == 1 else f'{noun}s'}"
+        for count, noun in ((len(found.calls), "call"), (len(found.threads), "thread"))
+        if count
+    )
+
+
+def _call_words(row: CallRow, *, with_bundle: bool) -> str:
+    words = [f"call {row.call_id}", moment(row.started_at_unix_ms), row.shown_status, row.model]
+    return "  ".join([*words, *([f"in {row.bundle}"] if with_bundle else [])])
+
+
+def _thread_words(thread: Target, *, with_bundle: bool) -> str:
+    return f"thread {thread.thread_id}{f'  in {thread.bundle}' if with_bundle else ''}"
 
 
 def _is_one_clients(selector: str, calls: Sequence[CallRow]) -> bool:
@@ -182,8 +210,9 @@ def _is_one_clients(selector: str, calls: Sequence[CallRow]) -> bool:
     return len(ids) == 1 and name is not None and (selector in name)
 
 
-def _listed(names: Sequence[str], total: int | None = None) -> str:
-    """The first of them, and how many more there are."""
-    named = names[:MATCHES_NAMED_MAX]
-    more = (len(names) if total is None else total) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")
+def _first(things: Sequence[str], total: int) -> Iterator[str]:
+    """A line for each of the first, and one for how many more there are."""
+    named = things[:MATCHES_NAMED_MAX]
+    yield from (f"  {thing}" for thing in named)
+    if total > len(named):
+        yield f"  and {total - len(named):,} more"

@@ -1,5 +1,6 @@
 """What a selector names among the ids of several bundles."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,19 @@ from hypothesis import strategies as st
 from tests.support.bundles import BundleBuilder, message
 from tests.support.call_rows import call_row
 from tests.support.catalog_rows import CatalogRows
+from tests.support.events import sse_pieces, text_stream
+from tests.support.recording import call_id, recording
+from tests.viewer.terminal.shown import ASKED, show
 from viewer.catalog.catalog import Catalog
-from viewer.selector import NoSuchSelection, Target, select, select_call, thread_named
+from viewer.selector import (
+    MATCHES_NAMED_MAX,
+    MORE_OF_THE_ID,
+    NoSuchSelection,
+    Target,
+    select,
+    select_call,
+    thread_named,
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +82,26 @@ def test_last_is_the_call_that_began_last(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize("selector", ["call-", "thread:", "r_"])
 def test_several_matches_are_named(catalog: Catalog, selector: str) -> None:
-    """Who gave too little of an id is told between which."""
-    with pytest.raises(NoSuchSelection, match=r"names 2: .*trace-\d.*trace-\d.*Give more"):
+    """Who gave too little of an id is told between which, a line for each."""
+    with pytest.raises(NoSuchSelection, match="names 2 ") as told:
         select(selector, catalog)
+    _, *listed, advice = told.value.lines
+    assert ["call-1a" in line for line in sorted(listed)] == [True, False]
+    assert ["call-2b" in line for line in sorted(listed)] == [False, True]
+    assert "Give more" in advice
 
 
 def test_many_matches_are_counted(tmp_path: Path) -> None:
     """The first are named, newest first, and how many more there are."""
     rows = CatalogRows(tmp_path)
-    rows.add(*(call_row(number, call_id=f"c{number}") for number in range(1, 9)))
+    rows.add(*(call_row(number, call_id=f"c{number}") for number in range(1, 14)))
     with rows.catalog as catalog, pytest.raises(NoSuchSelection) as told:
         select("c", catalog)
-    assert "names 8: call c8 in " in str(told.value)
-    assert "; and 3 more. Give more" in str(told.value)
+    lines = told.value.lines
+    assert lines[0] == f"'c' names 13 calls in {tmp_path}:"
+    assert lines[1].startswith("  call c13  ")
+    assert lines[MATCHES_NAMED_MAX].startswith("  call c4  ")
+    assert lines[MATCHES_NAMED_MAX + 1 :] == ("  and 3 more", MORE_OF_THE_ID)
 
 
 @pytest.mark.parametrize("selector", ["nowhere", "", "\ud800", "%", "*", "call-1a\0"])
@@ -122,7 +141,13 @@ def test_attempts_are_told_apart(tmp_path: Path) -> None:
         for selector in ("mine", "min"):
             with pytest.raises(NoSuchSelection, match="client's id of 2 attempts") as told:
                 select_call(selector, catalog)
-            assert "second (completed); first (failed)" in str(told.value)
+            _, *listed, advice = told.value.lines
+            assert ["call second  " in line and "completed" in line for line in listed] == [
+                True,
+                False,
+            ]
+            assert ["call first  " in line and "failed" in line for line in listed] == [False, True]
+            assert "Name one" in advice
 
 
 def test_one_id_in_several_bundles(tmp_path: Path) -> None:
@@ -132,8 +157,10 @@ def test_one_id_in_several_bundles(tmp_path: Path) -> None:
         rows.add(call_row(number, Path(f"trace-{number}"), call_id="same", thread_id="talk"))
     with rows.catalog as catalog:
         for selector in ("same", "talk"):
-            with pytest.raises(NoSuchSelection, match=r"trace-\d; .*trace-\d\. Only their bundles"):
+            with pytest.raises(NoSuchSelection, match="Only their bundles") as told:
                 select(selector, catalog)
+            bundles = {line.rpartition("/")[2] for line in told.value.lines[1:-1]}
+            assert bundles == {"trace-1", "trace-2"}
         assert thread_named("tal", catalog) == "talk"
 
 
@@ -148,11 +175,28 @@ def test_copy_of_a_bundle_is_as_good(tmp_path: Path) -> None:
 
 def test_part_of_several_threads_names_none(catalog: Catalog) -> None:
     """A filter by thread needs one; who gave too little of an id is told between which."""
-    with pytest.raises(NoSuchSelection, match="2 threads: thread:call-1a; thread:call-2b"):
+    with pytest.raises(NoSuchSelection, match="names 2 threads in ") as told:
         thread_named("thread", catalog)
+    assert told.value.lines[1:3] == ("  thread:call-1a", "  thread:call-2b")
     for nothing in ("nowhere", ""):
         with pytest.raises(NoSuchSelection, match="no thread in"):
             thread_named(nothing, catalog)
+
+
+def test_calls_to_choose_from_have_a_line_each(tmp_path: Path) -> None:
+    """A selector of several is a failure that a person can read, and that steers no terminal."""
+    with recording(tmp_path) as record:
+        for model in ("gpt-5.5", "gpt\x1b[2J\n4"):
+            record.call(*sse_pieces(*text_stream("Hello")), body={**ASKED, "model": model})
+            record.clock.advance(1000)
+        record.close()
+    result = show(tmp_path, "0000")
+    assert (result.exit_code, result.stdout) == (1, "")
+    said, second, first, advice = result.stderr.splitlines()
+    assert said == f"tailrace: '0000' names 2 calls in {tmp_path}:"
+    assert re.fullmatch(rf"  call {call_id(2)}  [-0-9T:]+  completed  gpt\\x1b\[2J\\n4", second)
+    assert first.startswith(f"  call {call_id(1)}  ")
+    assert advice.startswith("Give more of the id")
 
 
 IDS = st.text("ab", min_size=1, max_size=4)
@@ -169,7 +213,7 @@ def test_parts_are_found_as_told(some_ids: CatalogRows, selector: str) -> None:
         return
     with pytest.raises(NoSuchSelection) as told:
         select_call(selector, some_ids.catalog)
-    assert (f"names {len(expected)}:" in str(told.value)) is bool(expected)
+    assert (f"names {len(expected)} calls in" in str(told.value)) is bool(expected)
 
 
 NAMES = ("a", "ab", "abb", "baa", "bbbb", "aabab", "bab", "aabb")

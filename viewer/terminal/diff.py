@@ -54,7 +54,7 @@ def command(*, selectors: tuple[str, ...], trace_dir: Path, as_json: bool) -> No
         try:
             before, after = _the_two(selectors, catalog)
         except NoSuchSelection as error:
-            fail(str(error))
+            fail(*error.lines)
         comparison = compare(catalog, before, after)
         if as_json:
             print_json([comparison_json(comparison, linked_calls(catalog, [before, after]))])

@@ -15,10 +15,15 @@ from .reading import open_catalog
     "form",
     type=click.Choice(["codex", "html"]),
     required=True,
-    help="What to write.",
+    help="codex: a bundle for `codex debug trace-reduce`; html: a page in one file.",
 )
 @click.option(
-    "-o", "output", type=click.Path(path_type=Path), required=True, metavar="PATH", help="Where to."
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PATH",
+    help="The file to write, or with codex the directory; - prints html.",
 )
 @click.argument("selector", metavar="SELECTOR|BUNDLE")
 @trace_dir_options
@@ -26,8 +31,7 @@ def command(selector: str, *, form: str, output: Path, trace_dir: Path) -> None:
     """Write a call, a thread or a bundle for another tool to read.
 
     SELECTOR is the id of a call, response, request or thread, its beginning or its end, or `last`;
-    BUNDLE is a directory. `codex` makes a bundle that `codex debug trace-reduce` reads, `html` a
-    page in one file, of a call or a thread.
+    BUNDLE is a directory, which only codex takes. Nothing is overwritten.
     """
     if form == "html":
         from .html_export import export_html
@@ -41,8 +45,10 @@ def _export_codex(selector: str, trace_dir: Path, output: Path) -> None:
     from reducer import NotABundle
     from reducer.export_codex import Selection, export_codex
 
-    from ..export import AlreadyThere, write_bundle
+    from ..export import AlreadyThere, is_stdout, write_bundle
 
+    if is_stdout(output):
+        raise click.UsageError("codex makes a directory, which cannot be printed; give -o DIR")
     bundle, selection = Path(selector), Selection()
     if not bundle.is_dir():
         found = _selected(selector, trace_dir)
@@ -63,4 +69,4 @@ def _selected(selector: str, trace_dir: Path) -> Target:
         try:
             return select(selector, catalog)
         except NoSuchSelection as error:
-            fail(str(error))
+            fail(*error.lines)

@@ -45,7 +45,8 @@ _OPTIONS = (
         "statuses",
         multiple=True,
         type=click.Choice(STATUSES),
-        help="Only calls of this status; may be given several times.",
+        help="Only calls of this status; may be given several times. Of those that are lost the"
+        " proxy died, so that nobody knows their end.",
     ),
     click.option(
         "--outcome",
@@ -75,7 +76,7 @@ _OPTIONS = (
         "--tokens",
         callback=_read_by(tokens_count),
         metavar="N",
-        help="Only calls of this many tokens: 800, 12k.",
+        help="Only calls of this many tokens or more, in and out: 800, 12k.",
     ),
 )
 
@@ -137,7 +138,7 @@ def with_whole_thread(wanted: CallFilter, catalog: Catalog) -> CallFilter:
     try:
         return replace(wanted, thread_id=thread_named(wanted.thread_id, catalog))
     except NoSuchSelection as error:
-        fail(str(error))
+        fail(*error.lines)
 
 
 def told(wanted: CallFilter) -> str:

@@ -1,33 +1,45 @@
 """`tailrace export --format html`: a call or a thread as one file to send to somebody."""
 
+import sys
 from pathlib import Path
 
 from ..call.evidence import CallUnreadable
 from ..catalog.catalog import Catalog
 from ..catalog.queries import find_calls
 from ..catalog.rows import CallFilter, CallRow
-from ..export import AlreadyThere, write_file
+from ..export import AlreadyThere, is_stdout, write_file
 from ..selector import NoSuchSelection, Target, select, select_call
 from .options import fail
 from .reading import open_catalog
 
 
 def export_html(selector: str, trace_dir: Path, output: Path) -> None:
-    """Write what the selector names; prints why that cannot be, and exits then."""
+    """Write what the selector names, or print it where `output` is `-`; says why that cannot be,
+    and exits then."""
+    page = _page(selector, trace_dir)
+    if is_stdout(output):
+        sys.stdout.buffer.write(page)
+        return
+    try:
+        write_file(output, page)
+    except AlreadyThere as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{selector} cannot be written as {output}: {error.strerror}")
+
+
+def _page(selector: str, trace_dir: Path) -> bytes:
     try:
         with open_catalog(trace_dir) as catalog:
-            page = _as_html(selector, catalog)
-        write_file(output, page.encode(errors="backslashreplace"))
+            return _as_html(selector, catalog).encode(errors="backslashreplace")
     except NoSuchSelection as error:
         if Path(selector).is_dir():
             fail(
                 f"{selector} is a directory, and html is of a call or a thread; name one by its id"
             )
+        fail(*error.lines)
+    except CallUnreadable as error:
         fail(str(error))
-    except (CallUnreadable, AlreadyThere) as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{selector} cannot be written as {output}: {error.strerror}")
 
 
 def _as_html(selector: str, catalog: Catalog) -> str:

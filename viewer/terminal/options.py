@@ -46,7 +46,8 @@ def trace_dir_options(command: Command) -> Command:
     )(command)
 
 
-def fail(problem: str) -> NoReturn:
-    """Say what is wrong, on stderr, and exit with 1."""
-    click.echo(f"tailrace: {visible(problem)}", err=True)
+def fail(problem: str, *more: str) -> NoReturn:
+    """Say what is wrong, on stderr, in a line or more, and exit with 1."""
+    for line in (f"tailrace: {problem}", *more):
+        click.echo(visible(line), err=True)
     sys.exit(EXIT_DAMAGE)

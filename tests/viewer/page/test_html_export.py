@@ -73,6 +73,18 @@ def test_call_is_one_file(bundle: BundleBuilder, tmp_path: Path) -> None:
     assert output.stat().st_mode & 0o777 == 0o600
 
 
+def test_page_can_be_printed(
+    bundle: BundleBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To `-o -` goes what a file would hold, and no file of that name is made."""
+    monkeypatch.chdir(tmp_path)
+    export(bundle, "call-1", Path("call.html"))
+    done = export(bundle, "call-1", Path("-"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout_bytes == Path("call.html").read_bytes()
+    assert not Path("-").exists()
+
+
 def test_thread_is_one_file(bundle: BundleBuilder, tmp_path: Path) -> None:
     """A thread's file has the whole conversation."""
     output = tmp_path / "thread.html"
