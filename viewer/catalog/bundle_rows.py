@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tracing.events import EVENT_LOG_NAME
+from tracing.events import EVENT_LOG_NAME, MANIFEST_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class LogState:
         return cls(inode=log.st_ino, size=log.st_size, ctime_ns=log.st_ctime_ns)
 
 
-_UNSEEN = LogState(inode=0, size=0, ctime_ns=0)
+UNSEEN = LogState(inode=0, size=0, ctime_ns=0)
 """Of a log that cannot be had: once it can, it is another."""
 
 
@@ -42,10 +42,11 @@ class BundleRow:
 
 
 def bundles_on_disk(trace_dir: Path) -> Iterator[tuple[str, LogState]]:
-    """The directories with an event log. Raises OSError where the trace directory cannot be read.
+    """The directories with an event log, or with something in its place. Raises OSError where the
+    trace directory cannot be read.
 
-    A name with a dot is that of a bundle which is being removed. What may not be entered is taken
-    for a bundle by its name.
+    A name with a dot is that of a bundle which is being removed. What cannot be looked into is
+    taken for a bundle by its name, and one without an event log by its name and its manifest.
     """
     with os.scandir(trace_dir) as entries:
         for entry in entries:
@@ -54,14 +55,17 @@ def bundles_on_disk(trace_dir: Path) -> Iterator[tuple[str, LogState]]:
                 continue
             try:
                 log = Path(entry.path, EVENT_LOG_NAME).stat(follow_symlinks=False)
-            except PermissionError:
-                if name.startswith("trace-"):
-                    yield name, _UNSEEN
-            except OSError:
+            except NotADirectoryError:
                 pass
+            except FileNotFoundError:
+                # The manifest is written last: without both, it is only being made.
+                if name.startswith("trace-") and Path(entry.path, MANIFEST_NAME).is_file():
+                    yield name, UNSEEN
+            except OSError:
+                if name.startswith("trace-"):
+                    yield name, UNSEEN
             else:
-                if stat.S_ISREG(log.st_mode):
-                    yield name, LogState.of(log)
+                yield name, LogState.of(log) if stat.S_ISREG(log.st_mode) else UNSEEN
 
 
 def _is_unicode(name: str) -> bool:

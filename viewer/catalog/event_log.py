@@ -1,5 +1,6 @@
 """Reads the events that a bundle's log gained since it was read last."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -35,7 +36,12 @@ def open_log(path: Path) -> BinaryIO:
     """Open a log for reading. Raises OSError, also where it is no plain file."""
     # Without waiting: it may be a FIFO.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError("it is a link, which is not followed") from None
+        raise
     try:
         _check_plain(descriptor)
         return os.fdopen(descriptor, "rb", buffering=1 << 18)
@@ -45,8 +51,9 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def _check_plain(descriptor: int) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError("it is no plain file")
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError("it is a directory" if stat.S_ISDIR(mode) else "it is no plain file")
 
 
 def lines(log: BinaryIO, offset: int, size: int) -> Iterator[Line]:

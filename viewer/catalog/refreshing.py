@@ -91,19 +91,18 @@ class Refresh:
     def _read(self, name: str, log: LogState, row: BundleRow | None) -> None:
         path = self._trace_dir / name
         try:
-            reader = BundleReader(path, needs_manifest=False)
             file, head, log = _opened(path / EVENT_LOG_NAME)
-        except FileNotFoundError:
-            return  # removed just now: the next refresh sees that
-        except (OSError, NotABundle) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            damage = f"its event log cannot be read: {reason or error}"
-            row = row or self._add(name, name, log)
-            note_damage(self._connection, row.id, damage)
-            note_read(self._connection, row.id, log, row.log_offset, row.log_head)
-            self._is_changed = True
+        except OSError as error:
+            self._note_unreadable(name, log, row, error)
             return
         with file:
+            try:
+                reader = BundleReader(path, needs_manifest=False)
+            except OSError as error:
+                self._note_unreadable(name, log, row, error)
+                return
+            except NotABundle:
+                return  # removed just now: the next refresh sees that
             if row is not None and not _goes_on(row, log, head):
                 _remove(self._connection, row.id)
                 self._is_changed, row = True, None
@@ -116,6 +115,23 @@ class Refresh:
                 BundleIndex(self._connection, row.id, reader, self._texts), row, file, head, log
             )
             self._note_liveness(row, is_live=is_live)
+
+    def _note_unreadable(
+        self, name: str, log: LogState, row: BundleRow | None, error: OSError
+    ) -> None:
+        """Note why a log cannot be opened; what was read of one that is gone is forgotten."""
+        damage = f"its event log cannot be read: {error.strerror or error}"
+        if isinstance(error, FileNotFoundError):
+            if not (self._trace_dir / name).is_dir():
+                return  # removed just now: the next refresh sees that
+            damage = f"its event log, {EVENT_LOG_NAME}, is missing"
+            if row is not None:
+                _remove(self._connection, row.id)
+                row = None
+        row = row or self._add(name, name, log)
+        note_damage(self._connection, row.id, damage)
+        note_read(self._connection, row.id, log, row.log_offset, row.log_head)
+        self._is_changed = True
 
     def _add(self, name: str, trace_id: str, log: LogState) -> BundleRow:
         self._is_changed = True

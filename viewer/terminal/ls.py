@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 500
 def command(*, trace_dir: Path, wanted: CallFilter, limit: int, as_json: bool) -> None:
     """List the calls, newest first.
 
-    What is asked for must hold all together. On a terminal the list fits its width; elsewhere each
+    Of several options a call must fulfil all. On a terminal the list fits its width; elsewhere each
     call is a line of fields between tabs, below a line of their names.
     """
     with open_catalog(trace_dir) as catalog:

@@ -20,6 +20,9 @@ from .options import fail
 PATIENCE_S = 1.0
 """How long an index may be built before a person is told why nothing happens."""
 
+DAMAGES_MAX = 10
+"""Bundles of which each command says what is wrong with them; of more, the first by name."""
+
 EXIT_INTERRUPTED = 130
 """As shells tell of SIGINT."""
 
@@ -84,8 +87,11 @@ def _tell_damage(catalog: Catalog) -> None:
     damaged = catalog.connection.execute(
         "SELECT name, damage FROM bundles WHERE damage IS NOT NULL ORDER BY name"
     ).fetchall()
-    for name, damage in damaged:
+    for name, damage in damaged[:DAMAGES_MAX]:
         path = shlex.quote(str(catalog.trace_dir / name))
         click.echo(
             f"tailrace: {visible(f'{path}: {damage}')}; `tailrace verify` tells more", err=True
         )
+    if len(damaged) > DAMAGES_MAX:
+        more = f"and {len(damaged) - DAMAGES_MAX:,} more bundles that cannot be read whole"
+        click.echo(f"tailrace: {more}", err=True)

@@ -43,23 +43,63 @@ def test_line_without_end_does_not_fill_the_memory(
         assert bundle["damage"].endswith("it is longer than 4096 bytes")
 
 
-@pytest.mark.parametrize("kind", ["fifo", "directory", "link"])
-def test_what_is_no_log_makes_no_bundle(tmp_path: Path, kind: str) -> None:
-    """A FIFO in its place does not stop the reader, and a link is not followed."""
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("fifo", "its event log cannot be read: it is no plain file"),
+        ("directory", "its event log cannot be read: it is a directory"),
+        ("link", "its event log cannot be read: it is a link, which is not followed"),
+        ("nothing", "its event log, trace.jsonl, is missing"),
+    ],
+)
+def test_what_is_no_log_is_told(tmp_path: Path, kind: str, damage: str) -> None:
+    """It costs the other bundles nothing: a FIFO stops nobody, and a link is not followed."""
     a_bundle(tmp_path).write()
     odd = tmp_path / "trace-odd"
     odd.mkdir()
+    (odd / "manifest.json").write_text("{}")
     match kind:
         case "fifo":
             os.mkfifo(odd / "trace.jsonl")
         case "directory":
             (odd / "trace.jsonl").mkdir()
-        case _:
+        case "link":
             (odd / "trace.jsonl").symlink_to("../trace-1/trace.jsonl")
+    with refreshed(tmp_path) as catalog:
+        told = {row["name"]: row["damage"] for row in rows(catalog, "bundles")}
+        assert told == {"trace-1": None, "trace-odd": damage}
+        assert list(calls_by_id(catalog)) == ["c1.0"]
+        version = catalog.version
+        catalog.refresh()
+        assert catalog.version == version
+
+
+def test_what_is_no_bundle_is_passed_over(tmp_path: Path) -> None:
+    """A bundle in the making, which has no manifest yet; what has another name; what is a file."""
+    a_bundle(tmp_path).write()
+    (tmp_path / "trace-new" / "payloads").mkdir(parents=True)
+    (tmp_path / "an-app").mkdir()
+    (tmp_path / "an-app" / "manifest.json").write_text("{}")
+    (tmp_path / "trace-old.zip").touch()
     (tmp_path / os.fsdecode(b"trace-\xff")).mkdir()
     (tmp_path / os.fsdecode(b"trace-\xff") / "trace.jsonl").touch()
     with refreshed(tmp_path) as catalog:
         assert [row["name"] for row in rows(catalog, "bundles")] == ["trace-1"]
+
+
+def test_log_that_goes_and_comes_back(tmp_path: Path) -> None:
+    """What a bundle without its log held is forgotten, and read again when it is there."""
+    log = a_bundle(tmp_path).write() / "trace.jsonl"
+    (log.parent / "manifest.json").write_text("{}")
+    with refreshed(tmp_path) as catalog:
+        log.rename(tmp_path / "elsewhere")
+        catalog.refresh()
+        assert calls_by_id(catalog) == {}
+        assert [row["damage"] for row in rows(catalog, "bundles")] != [None]
+        (tmp_path / "elsewhere").rename(log)
+        catalog.refresh()
+        assert list(calls_by_id(catalog)) == ["c1.0"]
+        assert [row["damage"] for row in rows(catalog, "bundles")] == [None]
 
 
 def test_log_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +141,7 @@ def test_bundle_that_may_not_be_entered_is_told(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", refused)
+        patch.setattr(refreshing, "open_log", refused)
         catalog = refreshed(tmp_path)
     with catalog:
         (bundle,) = rows(catalog, "bundles")
