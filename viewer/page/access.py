@@ -107,9 +107,14 @@ def _refuse_site(asked: Asked) -> Refusal | None:
         except ValueError:
             return refusal
         return None if place and place == (asked.host or "").lower() else refusal
-    if asked.fetch_site in {None, "same-origin", "none"} or asked.fetch_mode == "navigate":
+    if is_asked_by_us(asked) or asked.fetch_mode == "navigate":
         return None
     return refusal
+
+
+def is_asked_by_us(asked: Asked) -> bool:
+    """Whether no other site had it asked for: our own page did, or a person, as far as is told."""
+    return asked.fetch_site in {None, "same-origin", "none"}
 
 
 def _host_name(host: str | None) -> str | None:

@@ -16,7 +16,7 @@ from ..call.evidence import CallUnreadable
 from ..call.live import LiveCalls
 from ..catalog.catalog import Catalog, NoTraces
 from . import call_page, calls_page, comparison_page, headers, thread_page
-from .access import Access, Asked
+from .access import Access, Asked, is_asked_by_us
 from .failures import place_of
 from .freshness import Freshness
 from .readers import Readers, SharedLiveCalls
@@ -27,6 +27,11 @@ from .view import Html, NotFound, Query, Raw, Route, View, encoded
 
 READERS = 3
 """Pages that are made at a time; they share one interpreter, so more would gain little."""
+
+COMPRESSED_BYTES_MIN = 4 * 1024
+COMPRESSED_BYTES_MAX = 16 * 1024 * 1024
+"""Of an answer that is compressed: a smaller one fits into a few packets as it is, and for a larger
+one, which is raw bytes of a bundle, one would wait."""
 
 ADDRESS_NEEDED = "Open this page by the whole address that tailrace printed: it has a token in it."
 STYLE = "/static/tailrace.css"
@@ -116,7 +121,7 @@ def _answering(page: _Page) -> Middleware:
             if not access.admits(request.cookies.get(page.cookie)):
                 return _refused(403, ADDRESS_NEEDED, may_try_again=True)
         try:
-            return await handler(request)
+            return _compressed(request, await handler(request))
         except web.HTTPException as error:
             return _failure(page, request, error.status, "There is no such page.")
         except (NotFound, CallUnreadable) as missing:
@@ -131,6 +136,22 @@ def _answering(page: _Page) -> Middleware:
             return _failure(page, request, 500, "The log of this process says where.")
 
     return answer
+
+
+def _compressed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Let a large page be sent compressed, where whoever asks takes that.
+
+    No page holds the token, but what was said to a model is private as well. A site that could have
+    its own guesses put into our pages, and could see how long they are, would learn from the length
+    what else is in them (BREACH). So what another site had the browser open comes as it is.
+    """
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response  # a stream of updates, whose pieces must not wait for each other
+    is_worth_it = COMPRESSED_BYTES_MIN <= len(response.body) <= COMPRESSED_BYTES_MAX
+    # What has a tag is kept by the browser, and a tag is of one form of it.
+    if is_worth_it and "ETag" not in response.headers and is_asked_by_us(_asked(request)):
+        response.enable_compression()
+    return response
 
 
 def _asked(request: web.Request) -> Asked:

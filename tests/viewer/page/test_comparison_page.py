@@ -56,6 +56,18 @@ def test_settings_that_differ_are_told(bundle: BundleBuilder) -> None:
     assert "the same instructions" not in text
 
 
+def test_same_call_twice_is_said_to_be_one(bundle: BundleBuilder) -> None:
+    """The page says so in place of a comparison."""
+    bundle.start("call-1", "t", body(message("user", "Hi")))
+    bundle.complete("call-1", [message("assistant", "ok")])
+    bundle.write()
+    with RunningPage(bundle.path.parent) as page:
+        text = words(page.get("/diff?a=trace-1/call-1&b=trace-1/call-1").text)
+    assert "Both are the same call: there is nothing to compare." in text
+    assert "does not continue" not in text
+    assert "prompt cache" not in text
+
+
 def test_what_cannot_be_read_is_not_compared(bundle: BundleBuilder) -> None:
     """Nothing is said to be gone, or the same, of a request that is not there."""
     bundle.start("call-1", "t", body(message("user", "Hi"), temperature=0.25))
