@@ -13,6 +13,7 @@ from tailrace import main
 from tests.support.pseudo_terminal import PseudoTerminal
 from tests.support.running_page import Answer, RunningPage
 from tests.support.trace_dirs import MAKERS, SECRETS, live, record
+from tests.viewer.page.markup import words
 from viewer.catalog.catalog import Catalog
 from viewer.catalog.queries import find_calls
 from viewer.catalog.rows import CallFilter
@@ -20,7 +21,7 @@ from viewer.page.links import call_key
 
 LIVE = "live"
 
-NOTHING = frozenset({"missing", "empty", "a file", "no log", "log blocks", "log leads out"})
+NOTHING = frozenset({"missing", "empty", "a file"})
 """Where there is nothing to read, which each command says."""
 
 LISTS = (
@@ -87,10 +88,18 @@ LACKS: dict[str, frozenset[str]] = {
 NO_CALLS = ("No calls yet", "The traces cannot be read")
 """What the page says there."""
 
-TOLD = {"scrambled": "it is no JSON; `tailrace verify` tells more"}
+TOLD = {
+    "scrambled": "it is no JSON; `tailrace verify` tells more",
+    "no log": "its event log, trace.jsonl, is missing; `tailrace verify` tells more",
+    "log blocks": "its event log cannot be read: it is no plain file",
+    "log leads out": "its event log cannot be read: it is a link",
+}
 """What every command says of a bundle's damage."""
 
-CALLS = {"empty log": 0, "dead": 2, "sealed": 2, "two workers": 2, "Codex's": 2, LIVE: 2}
+CALLS = {
+    **dict.fromkeys(("no log", "empty log", "log blocks", "log leads out"), 0),
+    **dict.fromkeys(("dead", "sealed", "two workers", "Codex's", LIVE), 2),
+}
 """How many there are; else three."""
 
 PAGES = ("", "?fragment=events", "/input", "/text")
@@ -239,6 +248,8 @@ def test_every_page_answers(kind: str, traces: Path) -> None:
         says_nothing_is_there = any(words in start.text for words in NO_CALLS)
         assert says_nothing_is_there == (not keys)
         problems = list(problems_of_page("/", start, 200))
+        if kind in TOLD and TOLD[kind].partition(";")[0] not in words(start.text):
+            problems.append("the page does not tell the damage")
         for key in keys:
             call = f"/call/{key}"
             for path in (

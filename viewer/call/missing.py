@@ -30,6 +30,22 @@ def missing_of(
     )
 
 
+def not_kept(what: str, payload: PayloadRead) -> str | None:
+    """Why a request or a response, as `what` names it, is not what was sent or came, for whoever is
+    given the payload alone; None where it is."""
+    ours, lost = object_of(payload.value, "proxy"), _lost(payload)
+    if lost == NOT_KEPT:
+        return f"the {what} was not kept: the recorder was told to keep metadata only"
+    if "body_base64" in ours:
+        part = "" if lost is None else f", as far as it came: {lost}"
+        return f"the {what} is no JSON; it is in proxy.body_base64{part}"
+    if lost is None:
+        return None
+    if "output_items" in payload.value:
+        return f"of the {what} these were not kept: {lost}"
+    return f"the {what} was not kept: {lost}"
+
+
 def _of_request(events: CallEvents, request: PayloadRead) -> Iterator[str]:
     about = object_of(events.start_proxy, "request")
     ours = object_of(request.value, "proxy")
@@ -38,7 +54,8 @@ def _of_request(events: CallEvents, request: PayloadRead) -> Iterator[str]:
     elif request.path is None:
         yield "The event that began the call names no request."
     if lost := text_of(ours, "lost"):
-        yield f"The request was not kept whole: {lost}."
+        whole = " whole" if "body_base64" in ours else ""
+        yield f"The request was not kept{whole}: {lost}."
     if "body_base64" in ours:
         why = text_of(ours, "unreadable")
         yield f"The request is no JSON{f' ({why})' if why else ''}; it is shown as text."

@@ -148,7 +148,7 @@ def _call(row: CallRow, events: CallEvents) -> dict[str, object]:
     client = object_of(events.start_proxy, "client")
     return {
         "kind": str(row.kind),
-        "status": _known(row.status, {*STATUSES, "running"}),
+        "status": _known(row.shown_status, {*STATUSES, "running", "lost"}),
         "protocol": _known(row.protocol, {*STATUSES, "error", "none"}),
         "transport_end": _known(
             row.transport_end, {"eof", "upstream_error", "client_closed", "timeout", "shutdown"}
@@ -156,6 +156,8 @@ def _call(row: CallRow, events: CallEvents) -> dict[str, object]:
         "http_status": row.http_status,
         "started_at": _utc(row.started_at_unix_ms),
         "ended_at": None if row.ended_at_unix_ms is None else _utc(row.ended_at_unix_ms),
+        # How long it has been silent tells most of a call that hangs.
+        "as_of": _utc(time.time_ns() // 1_000_000) if row.shown_status == "running" else None,
         "model": row.model if _MODEL.match(row.model) else _OTHER,
         "transport": _known(row.transport, {"http", "sse", "websocket"}),
         "client": _cut(text_of(client, "user_agent")),

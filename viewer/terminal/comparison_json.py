@@ -18,6 +18,7 @@ def comparison_json(comparison: Comparison, linked: Mapping[int, CallRow]) -> ob
     value = {
         "before": _side_json(before, linked),
         "after": _side_json(after, linked),
+        "is_same_call": comparison.is_same_call,
         "is_continuation": comparison.is_continuation,
         "has_both_requests": comparison.has_both_requests,
         "settings": [

@@ -40,6 +40,9 @@ class Line:
 def comparison_lines(comparison: Comparison) -> Iterator[Line]:
     """All there is to tell, in sections; a section without any difference says so in a line."""
     before, after = comparison.before, comparison.after
+    if comparison.is_same_call:
+        yield Line(Tone.BOTH, f"Both are the same call: {_call_words(after.row)}")
+        return
     yield Line(Tone.BEFORE, f"--- {_call_words(before.row)}")
     yield Line(Tone.AFTER, f"+++ {_call_words(after.row)}")
     if comparison.is_continuation:

@@ -12,6 +12,7 @@ from tracing.visible_text import visible, visible_json
 
 from ..call.curl import NothingToRepeat, curl_command
 from ..call.evidence import PayloadRead, read_events, read_payload
+from ..call.missing import not_kept
 from ..call.readable_json import indented_bytes
 from ..call.reading import CallUnreadable, partial_items, read_story
 from ..call.support import support_packet
@@ -54,7 +55,9 @@ def command(*, selector: str, trace_dir: Path, as_json: bool, **parts: bool) -> 
         try:
             row = select_call(selector, catalog)
             _PRINTERS[part, as_json](row, catalog)
-        except (NoSuchSelection, CallUnreadable, NothingToRepeat) as error:
+        except NoSuchSelection as error:
+            fail(*error.lines)
+        except (CallUnreadable, NothingToRepeat) as error:
             fail(str(error))
 
 
@@ -115,6 +118,8 @@ def _print_payload(row: CallRow, what: str, path: str | None) -> None:
         why = payload.fault or "the bundle names none"
         where = "" if path is None else f" ({row.bundle / path})"
         fail(f"the {what} of call {row.call_id}{where} cannot be had: {why}")
+    if why_not := not_kept(what, payload):
+        click.echo(f"tailrace: warning: {visible(why_not)}", err=True)
     stdout = sys.stdout.buffer
     if not sys.stdout.isatty():
         stdout.write(payload.data)

@@ -87,6 +87,11 @@ class Comparison:
     is_continuation: bool
     """Whether the second call continues the first one."""
 
+    @property
+    def is_same_call(self) -> bool:
+        """Whether it is one call, named twice: then there is nothing to compare."""
+        return self.before.row.id == self.after.row.id
+
     def count(self, sameness: Sameness) -> int:
         """How many items are so."""
         return sum(item.sameness is sameness for item in self.items)

@@ -126,14 +126,14 @@ def test_what_cannot_be_read_is_not_said_to_be_gone(caller: Caller) -> None:
     assert (told["has_both_requests"], told["settings"], told["items"]) == (False, [], [])
 
 
-def test_same_call_twice_has_no_difference(caller: Caller) -> None:
-    """Every section says so."""
+def test_same_call_twice_is_said_to_be_one(caller: Caller) -> None:
+    """And nothing else is said, such as how long after itself it began."""
     two_calls(caller)
-    lines = diff("call-one", "call-one").stdout.splitlines()
-    assert "Settings and tools: the same" in lines
-    assert "Instructions: the same" in lines
-    assert "Input items: 1 equal" in lines
-    assert "  the same in both" in lines
+    result = diff("call-one", "ll-one")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("Both are the same call: call call-one  m  completed")
+    assert json.loads(diff("call-one", "call-one", "--json").stdout)["is_same_call"] is True
 
 
 def test_call_that_continues_none_needs_another(caller: Caller) -> None:
@@ -194,6 +194,7 @@ def test_json_has_all_of_it(caller: Caller) -> None:
     assert value["items"][2]["after"]["pointer"] == "/input/2"
     assert value["after"]["output"][0]["text"] == "B"
     assert (value["is_continuation"], value["is_aligned"]) == (True, True)
+    assert value["is_same_call"] is False
     assert value["cache"]["first_change"]["reason"] == "instructions_changed"
 
 
@@ -234,7 +235,8 @@ def test_any_two_calls_of_any_bundles(tmp_path: Path) -> None:
         for after in calls:
             result = diff(before, after)
             assert result.exit_code == 0
-            assert result.stdout.startswith(f"--- call {before}")
+            begins = "--- call" if before != after else "Both are the same call: call"
+            assert result.stdout.startswith(f"{begins} {before}")
 
 
 def test_payload_that_is_gone_is_told(caller: Caller) -> None:

@@ -149,17 +149,6 @@ def test_of_a_long_request_that_is_all_new_the_end_is_shown(tmp_path: Path) -> N
     assert f"line {49 - NEW_ENTRIES_MAX}" not in told
 
 
-def test_payloads_come_byte_for_byte_into_a_pipe(tmp_path: Path) -> None:
-    """`--request` is what the client sent, with its own spaces; `--response` is the payload."""
-    body = b'{ "model" : "gpt-5.5",  "stream": true, "input": "\xc3\xa4 \\u001b[2J" }'
-    with recording(tmp_path) as record:
-        record.call(*sse_pieces(*text_stream("Hello")), body=body)
-        bundle = only_bundle(record.close())
-    assert show(tmp_path, "last", "--request").stdout_bytes == body
-    payload = (bundle / "payloads" / "2.json").read_bytes()
-    assert show(tmp_path, "last", "--response").stdout_bytes == payload
-
-
 def test_events_are_a_table_or_an_object_a_line(tmp_path: Path) -> None:
     """Every event once, in order, with its time, type, size and number."""
     stream = text_stream("one\ttwo", "\n")

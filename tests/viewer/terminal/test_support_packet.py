@@ -25,6 +25,7 @@ from tests.support.recording import (
 )
 from tests.viewer.call.rows import rows_of
 from tests.viewer.terminal.shown import ASKED, HEADERS, shown
+from tracing.call import Waits
 from tracing.terminal import TransportEnd
 from viewer.call.support import support_packet
 
@@ -87,3 +88,32 @@ def test_a_support_packet_has_what_upstream_needs(tmp_path: Path) -> None:
     assert packet["request"]["items"]["string"]["count"] == 1
     assert packet["request"]["instructions_characters"] == len("Be brief.")
     assert packet["response"]["items"]["message assistant"]["count"] == 1
+
+
+def test_a_support_packet_of_a_call_that_runs_has_its_times_so_far(tmp_path: Path) -> None:
+    """Of a call that hangs: when the head came, the first event, the first text, the last event."""
+    pieces = sse_pieces(*text_stream("A ", "channel."))
+    with recording(tmp_path) as record:
+        trace = record.ask(ASKED)
+        record.clock.advance(200)
+        trace.response_started(200, SSE_HEAD)
+        for piece in pieces[:5]:
+            record.clock.advance(50)
+            trace.response_piece(piece)
+        record.journal.flush()
+        packet = json.loads(shown(tmp_path, "last", "--support"))
+        trace.ended(TransportEnd.CLIENT_CLOSED, None, Waits())
+        record.close()
+    told = {name: ms for name, ms in packet["timing_ms"].items() if ms is not None}
+    assert told == {
+        "upstream_headers": 200.0,
+        "first_event": 250.0,
+        "first_text": 450.0,
+        "last_event": 450.0,
+        "max_gap": 50.0,
+    }
+    assert packet["call"]["status"] == "running"
+    assert packet["call"]["as_of"] > packet["call"]["started_at"]
+    ended = json.loads(shown(tmp_path, "last", "--support"))
+    assert ended["call"]["as_of"] is None
+    assert {name: ended["timing_ms"][name] for name in told} == told
