@@ -4,6 +4,7 @@ The work is done elsewhere. Each command imports what it needs when it runs, so 
 reads does not load an HTTP server, and works where no proxy could.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -13,9 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -37,6 +39,8 @@ def _version() -> str:
         return "unknown"
 
 
+OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # EPIPE is click's to see to
+
 READING_COMMANDS = frozenset({"diff", "export", "ls", "search", "show", "stats", "tail", "view"})
 """The commands that read traces; each is a module of `viewer.terminal`."""
 
@@ -54,6 +58,24 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run what was asked for; an output that cannot be written is told in a line."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.filename is not None or error.errno not in OUTPUT_ERRORS:
+                raise
+            with suppress(OSError):
+                sys.stdout.close()  # with what is left of it: at the exit it would fail once more
+            _fail(EXIT_DAMAGE, [f"the output cannot be written: {error.strerror}"])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        finally:
+            if not sys.stdout.closed:
+                sys.stdout.flush()  # at the exit nobody could say that this failed
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="tailrace", message="%(prog)s %(version)s")
@@ -62,8 +84,10 @@ def main(ctx: click.Context) -> None:
     """Trace OpenAI Responses API traffic.
 
     Start with `tailrace demo`. Then point OPENAI_BASE_URL at `tailrace serve`, or put `tailrace run
-    --` before a command.
+    --` before a command. What was called is told by `tailrace ls`, `show last` and `view`.
     """
+    if sys.stdout is None:  # closed by who started it; commands may write all the same
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the exit)
     # What a locale's encoding has no character for is no reason to print nothing.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -175,9 +199,8 @@ def demo(trace_dir: Path) -> None:
     except CannotServeError as error:
         _fail(EXIT_DAMAGE, [str(error)])
     click.echo("\nWhat tailrace saw:\n")
-    steps = _print_calls(
-        bundles, None if trace_dir == DEFAULT_TRACES else str(trace_dir), stderr=False
-    )
+    where = None if trace_dir == DEFAULT_TRACES else str(trace_dir)
+    steps = _print_calls(bundles, where, stderr=False)
     click.echo("\nNext:")
     for step in (*steps, f"{_command()} serve"):
         click.echo(f"  {step}")
@@ -235,8 +258,7 @@ def verify(bundles: Sequence[Path], *, as_json: bool) -> None:
     from tracing.verify_report import json_lines, text_lines
 
     is_whole = True
-    for bundle in bundles:
-        verdict = check(bundle)
+    for verdict in map(check, bundles):
         is_whole = is_whole and verdict.is_whole
         if as_json:
             _print_json(f"{line}\n".encode() for line in json_lines(verdict))
