@@ -24,14 +24,6 @@ from .terminal import TransportEnd
 
 TOO_LARGE = "the body is larger than what is kept of one"
 NO_MEMORY = "there was no memory left for it, since the disk was slow"
-
-UNSEEN_PIECES_MAX = 8
-"""So many pieces are observed together. Each time the processor has to fetch the observer's code
-and data anew, which costs more than observing a delta does."""
-
-UNSEEN_BYTES_MAX = 8 * 1024
-"""So many bytes are observed at once: they are held beside what the queue counts."""
-
 _OK = range(200, 300)
 
 
@@ -85,8 +77,6 @@ class CallTrace:
         "_request_lost",
         "_started",
         "_status",
-        "_unseen",
-        "_unseen_bytes",
         "_wire_hash",
     )
 
@@ -111,10 +101,7 @@ class CallTrace:
         self._observer: ResponseObserver | None = None
         self._decoder: Decoder | None = None
         self._decode_error: str | None = None
-        self._wire_hash: hashlib._Hash | None = None
-        """Of a body that was encoded: that of any other one is the capture's."""
-        self._unseen: list[tuple[bytes, int]] = []
-        self._unseen_bytes = 0
+        self._wire_hash = hashlib.sha256()
         self._bytes_down = 0
         self._lost_bytes = 0
 
@@ -146,14 +133,11 @@ class CallTrace:
             event_bytes_max=self._queue.event_bytes_max,
             reserve=self._queue.reserve,
         )
-        self._unseen, self._unseen_bytes = [], 0
         try:
             encoding = _field(headers, b"content-encoding")
             self._decoder = decoder_for(encoding, self._queue.decoded_bytes_max)
         except DecodeError as error:
             self._decode_error = str(error)
-        if self._decoder is not None:
-            self._wire_hash = hashlib.sha256()
         kept = {"status": status, "headers": kept_headers(headers)}
         self._capture(Kind.HEAD, orjson.dumps(kept), headers)
 
@@ -161,24 +145,13 @@ class CallTrace:
         """A piece of the response's body came, as it was on the wire."""
         if self._ended or self._observer is None:
             return
-        at_ns = time.monotonic_ns()
         self._bytes_down += len(data)
-        if self._decoder is not None or self._decode_error is not None:
-            data = self._decoded(data)
-            if not data:
-                return
-        self._capture(Kind.BODY, data)
-        self._unseen.append((data, at_ns))
-        self._unseen_bytes += len(data)
-        is_much = len(self._unseen) == UNSEEN_PIECES_MAX or self._unseen_bytes > UNSEEN_BYTES_MAX
-        # Without memory for the capture there is none for this either.
-        if is_much or self._lost_bytes:
-            self._observe_unseen(self._observer)
-
-    def _observe_unseen(self, observer: ResponseObserver) -> None:
-        unseen, self._unseen, self._unseen_bytes = self._unseen, [], 0
-        for data, at_ns in unseen:
-            observer.piece(data, at_ns)
+        if self._decoder is not None:
+            self._wire_hash.update(data)
+        plain = self._decoded(data)
+        if plain:
+            self._observer.piece(plain, time.monotonic_ns())
+            self._capture(Kind.BODY, plain)
 
     def ended(self, end: TransportEnd, text: str | None, waits: Waits) -> None:
         """The exchange ended. Only the first word on it counts."""
@@ -187,7 +160,6 @@ class CallTrace:
         self._ended = True
         self._start(is_whole=False)
         if self._observer is not None:
-            self._observe_unseen(self._observer)
             self._observer.finish()
             if self._observer.lost_bytes:
                 self._queue.count_lost("response_bytes", self._observer.lost_bytes)
@@ -208,7 +180,7 @@ class CallTrace:
                 ended_unix_ns=time.time_ns(),
                 bytes_down=self._bytes_down,
                 lost_bytes=self._lost_bytes,
-                wire_sha256=self._wire_hash.hexdigest() if self._wire_hash else None,
+                wire_sha256=self._wire_hash.hexdigest() if self._decoder else None,
                 decode_error=self._decode_error,
                 held_bytes=self._held_bytes,
             )
@@ -237,9 +209,9 @@ class CallTrace:
 
     def _decoded(self, data: bytes) -> bytes:
         """Decode a copy; what cannot be decoded is lost to the trace, and the trace says so."""
-        if self._wire_hash is not None:
-            self._wire_hash.update(data)
-        if self._decoder is not None and self._decode_error is None:
+        if self._decode_error is None:
+            if self._decoder is None:
+                return data
             try:
                 return self._decoder.feed(data)
             except DecodeError as error:

@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,43 +23,10 @@ from tests.support.recording import (
 from tracing.call import CallEnded, CallStarted, Waits
 from tracing.capture import scan
 from tracing.exchange_trace import CallTrace, is_stream_head
-from tracing.observer import ResponseObserver
 from tracing.redaction import RawHeaders
 from tracing.terminal import TerminalType, TransportEnd
 
 STREAM = wire.sse_pieces(*wire.text_stream("Hel", "lo"))
-
-
-@given(data=st.data())
-def test_observed_late_is_observed_as_it_came(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    """However a stream is cut, its times are those at which its pieces came."""
-    stream = b"".join(wire.sse_pieces(*wire.text_stream(*"abcdefghijkl", "x" * 9000)))
-    cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=40)))
-    expected = ResponseObserver(is_stream=True, event_bytes_max=10_000, reserve=lambda _: True)
-    with recording(tmp_path_factory.mktemp("traces")) as record:
-        trace = record.ask()
-        trace.response_started(200, SSE_HEAD)
-        for number, (start, stop) in enumerate(pairwise([0, *cuts, len(stream)])):
-            record.clock.advance(1 + number % 5)
-            trace.response_piece(stream[start:stop])
-            expected.piece(stream[start:stop], record.clock.monotonic_ns())
-        record.clock.advance(1000)
-        trace.ended(TransportEnd.EOF, None, Waits())
-        observer = ended(record).observer
-        record.close()
-    expected.finish()
-    assert observer is not None
-    assert observer.seen() == expected.seen()
-    assert observer.events == expected.events
-    assert observed_times(observer) == observed_times(expected)
-
-
-def observed_times(observer: ResponseObserver) -> Sequence[int | None]:
-    """All that an observer tells of times."""
-    moments = (observer.first_event_ns, observer.first_text_ns, observer.last_event_ns)
-    return (*moments, observer.piece_ns, observer.max_gap_ns)
 
 
 @pytest.mark.parametrize(
