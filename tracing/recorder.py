@@ -86,6 +86,7 @@ class ThreadedRecorder:
         self._flush_interval = flush_interval
         self._pending_bytes_max = pending_bytes_max
         self._content_bytes_max = int(pending_bytes_max * CONTENT_SHARE)
+        self._urgent_bytes = min(_URGENT_BYTES, self._content_bytes_max // 2)
         self._journal = Journal(settings, listeners.call_ended, self._count_lost_here)
         self._operations: deque[Operation] = deque()
         # Each is written by one side only, so that neither needs a lock.
@@ -159,7 +160,7 @@ class ThreadedRecorder:
         if waiting > self._content_bytes_max:
             return False
         self._reserved_bytes += size
-        if waiting > _URGENT_BYTES and not self._hurry.is_set():
+        if waiting > self._urgent_bytes and not self._hurry.is_set():
             self._hurry.set()
         return True
 

@@ -75,13 +75,13 @@ class Told:
 class Running:
     """A recorder, what it told, and its bundles."""
 
-    def __init__(self, trace_dir: Path, **settings: Any) -> None:
+    def __init__(self, trace_dir: Path, *, flush_interval: float = 0.0, **settings: Any) -> None:
         self.told = Told()
         self.trace_dir = trace_dir
         self.recorder = ThreadedRecorder(
             journal_settings(trace_dir, **settings),
             self.told.listeners(),
-            flush_interval=0.0,
+            flush_interval=flush_interval,
             pending_bytes_max=PENDING_BYTES_MAX,
             request_bytes_max=PENDING_BYTES_MAX,
             message_bytes_max=PENDING_BYTES_MAX,
@@ -179,6 +179,17 @@ def test_all_memory_is_given_back(run: Running) -> None:
     run.bundle()
     assert len(run.told.calls) == 6
     assert run.told.failures == []
+
+
+def test_much_that_waits_is_recorded_before_its_time(tmp_path: Path) -> None:
+    """Content is not let go for want of memory while nobody asked the disk to take some."""
+    with running(tmp_path, flush_interval=3600.0) as run:
+        run.call(*STREAM)
+        trace = run.ask()
+        trace.response_started(200, SSE_HEAD)
+        trace.response_piece(b":" * (PENDING_BYTES_MAX // 2))
+        run.told.wait_for(lambda: len(run.told.calls) == 1)
+        assert run.recorder.lost() == {}
 
 
 def test_what_is_not_traced(run: Running) -> None:
