@@ -1,9 +1,10 @@
 """What tracing alone costs, step by step, and what of it no implementation could do without.
 
 One thread does it all, without a relay, an event loop or a second thread that wants the
-interpreter: `python -m bench.steps`. What a whole proxy costs beyond this is what threads cost each
-other. The floor is the same bytes hashed, checked, copied to fresh pages and put into two files, by
-the same interpreter and nothing else.
+interpreter: `python -m bench.steps`. What a whole proxy costs beyond this is what the relay and the
+recorder cost each other: by caches more than by the interpreter's lock. The floor is the same bytes
+hashed, checked, copied to fresh pages and put into two files, by the same interpreter and nothing
+else.
 """
 
 import gc
