@@ -135,8 +135,12 @@ class App:
         try:
             return await self._run(forwarding)
         finally:
-            self._note_end(head, forwarding, started_ns)
             self._end(task, protocol, forwarding)
+            try:
+                self._note_end(head, forwarding, started_ns)
+            except Exception:
+                # Raised on, it would be answered with a 500, behind a response that has been sent.
+                protocol.logger.exception("the end of an exchange could not be noted")
 
     async def _run(self, forwarding: Forwarding) -> web.StreamResponse:
         try:

@@ -5,6 +5,7 @@ aiohttp would answer a malformed request by echoing a part of it, into the body 
 
 import asyncio
 import itertools
+import select
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -20,11 +21,19 @@ _TOO_MANY_CONNECTIONS = (
     b"Server: tailrace\r\n\r\n"
 )
 
+LOOK_SECONDS = 1.0
+"""How often we look whether a client that we do not read from is still there. It is rare, and what
+the client asked for costs until it is seen to have left."""
+
+# Poll tells of a reset unasked. Where it cannot tell of a FIN (macOS), that is met when the client
+# is read from again.
+_HAS_SENT_FIN = getattr(select, "POLLRDHUP", 0)
+
 
 class DownstreamProtocol(RequestHandler):
     """One connection from a client."""
 
-    __slots__ = ("_body", "connection_id", "on_blocked", "on_free", "was_reset")
+    __slots__ = ("_body", "_looking", "connection_id", "on_blocked", "on_free", "was_reset")
 
     def __init__(self, connection_id: str, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
@@ -35,6 +44,7 @@ class DownstreamProtocol(RequestHandler):
         """Called when the client takes less than it is given, until ``on_free`` is."""
         self.on_free: Callable[[], None] | None = None
         self._body = EMPTY_PAYLOAD
+        self._looking: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
         """Note that the client takes less than it is given."""
@@ -51,7 +61,30 @@ class DownstreamProtocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note how the connection ended."""
         self.was_reset = exc is not None
+        if self._looking is not None:
+            self._looking.cancel()
         super().connection_lost(exc)
+
+    def _pause_transport_reading(self) -> None:
+        """Read no more for now, as aiohttp says, but look whether the client is still there."""
+        super()._pause_transport_reading()
+        if self._looking is None:
+            self._looking = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Close where the client has left, as asyncio does when it reads so; else look again."""
+        self._looking = None
+        transport = self.transport
+        if transport is None or transport.is_closing() or transport.is_reading():
+            return
+        if self._payload_parser is not None:
+            return  # A WebSocket by now: what its client sent before it left is passed on first.
+        poller = select.poll()
+        poller.register(transport.get_extra_info("socket").fileno(), _HAS_SENT_FIN)
+        if poller.poll(0):
+            transport.close()
+        else:
+            self._looking = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def switch_to(self, flow: Any) -> None:
         """Hand what comes from now on to ``flow``: ``feed_data``, then ``feed_eof``."""

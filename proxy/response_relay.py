@@ -68,6 +68,9 @@ class ResponseRelay:
     def start(self, head: bytes) -> None:
         """Begin with the client's ``head``; it is written with what came of the body with it."""
         self._head = head
+        if self._client is not None and self._client.transport is None:
+            # It left before the head came (``drain``), and would never be free again.
+            self._client = None
         if self._client is not None:
             self._client.on_blocked, self._client.on_free = self._block, self._free
             if self._client.writing_paused:

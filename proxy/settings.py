@@ -151,8 +151,9 @@ class Settings(BaseSettings):
     upstream_idle_timeout: float = Field(
         default=0.0,
         ge=0,
-        description="Seconds that upstream may stay silent within a response. 0: no limit, since "
-        "models think for minutes and clients have timeouts of their own.",
+        description="Seconds that upstream may stay silent within a response, or take nothing of a "
+        "request. 0: no limit, since models think for minutes and clients have timeouts of their "
+        "own.",
     )
     header_bytes_max: int = Field(
         default=64 * 1024,

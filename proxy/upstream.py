@@ -143,6 +143,7 @@ class UpstreamExchange:
         self._request: OutgoingRequest | None = None
         self._has_head = False
         self._upload: asyncio.Task[None] | None = None
+        self._taking: asyncio.TimerHandle | None = None
         self._is_done = False
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -191,11 +192,38 @@ class UpstreamExchange:
             if not data:
                 break
             request.on_piece(data)
-            await writer.write(data)
+            await writer.write(data, drain=False)
+            if self.protocol.writing_paused:
+                await self._drain(writer)
         request.on_end()
         await writer.write_eof()
         if not self._has_head:
             self.protocol.start_timeout()
+
+    async def _drain(self, writer: StreamWriter) -> None:
+        """Wait until upstream has taken what it was given, nearly; not for one that takes nothing.
+
+        The protocol's own timeout is for an answer, which may come while nothing is taken.
+        """
+        self._await_taking(asyncio.get_running_loop())
+        try:
+            await writer.drain()
+        finally:
+            if self._taking is not None:
+                self._taking.cancel()
+
+    def _await_taking(self, loop: asyncio.AbstractEventLoop) -> None:
+        timeout = self._settings.idle_timeout
+        if timeout is not None and not self._has_head:
+            taken = self.protocol.taken_bytes()
+            self._taking = loop.call_later(timeout, self._check_taking, loop, timeout, taken)
+
+    def _check_taking(self, loop: asyncio.AbstractEventLoop, timeout: float, before: int) -> None:
+        self._taking = None
+        if self.protocol.taken_bytes() > before:
+            self._await_taking(loop)
+        elif not self._has_head:
+            self.finish(idle_timeout_error(timeout))
 
     @property
     def is_sent(self) -> bool:
@@ -262,7 +290,18 @@ class UpstreamExchange:
             self.protocol.rest()
             self._connection.release()
         else:
+            self._drop_unsent()
             self._connection.close()
+
+    def _drop_unsent(self) -> None:
+        """Leave a request unsent, for which a close would wait: upstream may never take it.
+
+        A WebSocket's last frames are its close, and worth waiting for.
+        """
+        transport = self.protocol.transport
+        is_socket = self._request is not None and self._request.may_switch
+        if transport is not None and not is_socket and transport.get_write_buffer_size():
+            transport.abort()
 
 
 def _head_of(message: RawResponseMessage) -> UpstreamHead:

@@ -5,8 +5,11 @@ response's body, or a connection that became a WebSocket. So a body costs one ca
 """
 
 import asyncio
+import contextlib
 import re
 import select
+import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -31,6 +34,9 @@ _INFORMATIONAL = range(100, 200)
 # aiohttp takes a line feed alone for a line end, too (RFC 9112, 2.2).
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _BLANK_LINE_START_BYTES = 2
+
+_BYTES_ACKED = slice(120, 128)
+"""Where Linux' tcp_info (linux/tcp.h) has tcpi_bytes_acked."""
 
 
 class Flow(Protocol):
@@ -65,6 +71,7 @@ class UpstreamProtocol(ResponseHandler):
         self._head: RawResponseMessage | None = None
         self._head_end = b""
         self._was_kept = False
+        self._is_switched = False
         self._take_head: TakeHead | None = None
         self._take_failure: TakeFailure | None = None
         self._flow: Flow | None = None
@@ -112,6 +119,22 @@ class UpstreamProtocol(ResponseHandler):
         poller = select.poll()
         poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poller.poll(0))
+
+    def taken_bytes(self) -> int:
+        """Tell how much upstream's host has taken, to be compared while nothing is written.
+
+        The kernel holds megabytes, and asks for more in large parts: through a slow line much is
+        taken before the transport hears of it.
+        """
+        if self.transport is None:
+            return 0
+        info = b""
+        connected: socket.socket = self.transport.get_extra_info("socket")
+        # Where the kernel does not tell (it is Linux' word), the transport's must do.
+        with contextlib.suppress(AttributeError, OSError):
+            info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+        acked_bytes = int.from_bytes(info[_BYTES_ACKED], sys.byteorder)
+        return acked_bytes - self.transport.get_write_buffer_size()
 
     def note_time(self) -> None:
         """Count the time in which upstream is silent from now on."""
@@ -161,6 +184,16 @@ class UpstreamProtocol(ResponseHandler):
         self._transports.add(self._made)
         super().connection_made(transport)
 
+    def eof_received(self) -> None:
+        """End the connection now: upstream will say no more.
+
+        asyncio would wait until upstream has taken what was written, which it may never do. That is
+        no loss but to a WebSocket, whose last frames are its close.
+        """
+        super().eof_received()
+        if self._take_head is not None and not self._is_switched and self.transport is not None:
+            self.transport.abort()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note how the connection ended."""
         if self._made is not None:
@@ -187,6 +220,7 @@ class UpstreamProtocol(ResponseHandler):
         # aiohttp's own parser would wait for the body for ever.
         self._parser = self._payload = None
         self._take_failure = None
+        self._is_switched = head.code == SWITCHING_PROTOCOLS
         self._drop_timeout()
         self.note_time()
         self._take_head(head)

@@ -2,7 +2,6 @@
 
 import base64
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from tests.support.stalled_client import (
     shrink_send_buffers,
     wait_until_read,
 )
+from tests.support.watched import watch
 
 STREAM = sse(*text_stream("Hel", "lo"))
 PART = sse(ev_created("resp_1"), ev_text_delta("Hel"))
@@ -202,19 +202,6 @@ def test_request_is_never_sent_again(
     assert exchange(proxy.port, request).head.status == 502
     proxy.stop()
     assert [request.connection_number for request in upstream.requests] == [1, 1]
-
-
-def watch(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> threading.Event:
-    """An event that is set when this method is called, which works as before."""
-    called = threading.Event()
-    method: Callable[..., Any] = getattr(owner, name)
-
-    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
-        called.set()
-        return method(self, *args, **kwargs)
-
-    monkeypatch.setattr(owner, name, watched)
-    return called
 
 
 def test_client_that_does_not_read_costs_little_memory(

@@ -7,6 +7,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
+from proxy import exchange_log
 from proxy.app import App
 from proxy.metrics import Metrics
 from proxy.upstream import Upstream, UpstreamSettings
@@ -152,6 +153,24 @@ def test_metrics_count_a_client_that_left(upstream: ScriptedUpstream, proxy: Run
     counted = metrics(proxy.port)
     assert counted['tailrace_requests_total{status="none"}'] == 1
     assert counted["tailrace_open_exchanges"] == 0
+
+
+def test_exchange_that_cannot_be_noted_has_ended(
+    upstream: ScriptedUpstream, proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug in telling of it is no client's business: it is open no longer, and nothing is sent."""
+
+    def fail(**_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(exchange_log, "exchange_ended", fail)
+    request = request_bytes("GET", "http://127.0.0.1/v1/models")
+    with RawConnection(proxy.port) as connection:
+        for body in (b"one", b"two"):
+            upstream.enqueue(Reply(body=[body]))
+            connection.send(request)
+            assert connection.read_exchange().body == body
+    assert metrics(proxy.port)["tailrace_open_exchanges"] == 0
 
 
 def test_metrics_tell_what_was_lost(upstream: ScriptedUpstream, proxy: RunningProxy) -> None:

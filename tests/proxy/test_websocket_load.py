@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,13 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bytes_max = 0
+        self.bytes_written = 0
         self.waits = threading.Event()
         feed, wait = _Flow.feed_data, _Flow._wait_for_sink
 
         def feed_data(flow: Any, data: bytes) -> tuple[bool, bytes]:
+            is_open = flow._sink.transport is not None and not flow._sink.transport.is_closing()
+            self.bytes_written += len(data) if is_open else 0
             fed = feed(flow, data)
             if flow._sink.transport is not None:
                 held = flow._sink.transport.get_write_buffer_size()
@@ -208,3 +212,25 @@ def test_slow_reader_gets_all_of_a_sender_that_left(
         assert (len(rest), end) == (len(data), "fin")
         sending.join(GUARD_S)
     assert held.bytes_max <= HELD_BYTES_MAX
+
+
+def test_upstream_that_half_closes_gets_what_was_on_its_way(
+    socket_proxy: RunningProxy, socket_upstream: WebSocketUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last that a client said may be its close frame: what was taken of it goes out."""
+    held = Held(monkeypatch)
+    with joined(socket_proxy.port, socket_upstream) as ends:
+
+        def send_until_it_fails() -> None:
+            with suppress(OSError):
+                ends.client.send(b"x" * (32 * MIB))
+
+        sending = threading.Thread(target=send_until_it_fails, daemon=True)
+        sending.start()
+        assert held.waits.wait(GUARD_S)
+        wait_until_read(socket_proxy.port)
+        ends.upstream.finish_sending()
+        wait_until_read(socket_proxy.port)
+        rest, end = ends.upstream.read_rest()
+        assert (len(rest), end) == (held.bytes_written, "fin")
+        sending.join(GUARD_S)
