@@ -167,6 +167,8 @@ class SSEScanner:
         """
         blocks = [window[:end], *window[end + 2 :].split(b"\n\n")]
         rest = blocks.pop()
+        # Line ends alone are no events, and may be many.
+        blocks = [block for block in blocks if block]
         others = [_without_line_ends(block) for block in blocks if not block.startswith(self._skip)]
         unskipped = [block for block in others if not block.startswith(self._skip)]
         self.count += len(blocks) - len(unskipped)
