@@ -60,7 +60,8 @@ def disk_resumed() -> None:
 
 def loss_began(what: str) -> None:
     """Log, once, that something cannot be kept."""
-    _log.warning("content of traces is lost: the disk does not keep up, or is not there", what=what)
+    why = "the disk does not keep up, or is not there, or a body took too much to be read"
+    _log.warning(f"content of traces is lost: {why}", what=what)
 
 
 def loss_told(lost: Mapping[str, int]) -> None:

@@ -64,8 +64,10 @@ class Appender:
             return True
 
     def close(self) -> None:
-        """Close the file; what is still buffered is lost."""
-        os.close(self._fd)
+        """Close the file; what is still buffered is lost. Raises OSError, and it is closed then."""
+        # Linux frees the number even where close fails: a second one would hit another's file.
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
     def _next_batch(self) -> list[bytes]:
         size = 0

@@ -1,7 +1,7 @@
 """Writes one bundle: payload files first, then the events that name them.
 
 It keeps no state of calls. Every method that touches the disk raises OSError and can be called
-again: nothing is written twice and no sequence number is skipped.
+again, ``close`` excepted: nothing is written twice and no sequence number is skipped.
 """
 
 import fcntl
@@ -181,10 +181,15 @@ class BundleWriter:
         return self._log.is_gone() or self.capture.is_gone()
 
     def close(self) -> None:
-        """Close the files and free the lock; what is still buffered is lost."""
-        self._log.close()
-        self.capture.close()
-        os.close(self._lock)
+        """Close the files and free the lock; what is still buffered is lost.
+
+        Raises OSError where the disk tells of an error only then; all is closed all the same.
+        """
+        lock, self._lock = self._lock, -1
+        with ExitStack() as closing:
+            closing.callback(os.close, lock)
+            closing.callback(self.capture.close)
+            closing.callback(self._log.close)
 
 
 def payload_ref(kind: PayloadKind, number: int, data: bytes) -> PayloadRef:

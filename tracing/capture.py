@@ -168,5 +168,5 @@ class CaptureWriter:
         return self._segment.is_gone()
 
     def close(self) -> None:
-        """Close the segment."""
+        """Close the segment. Raises OSError, and it is closed then."""
         self._segment.close()

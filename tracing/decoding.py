@@ -20,6 +20,11 @@ ZSTD_STEP_BYTES = 256
 """Encoded bytes handed to zstandard at once, since it cannot be told to stop: a block of four bytes
 may stand for 128 KiB, so that a step decodes to 11 MB at worst."""
 
+GROWN_BYTES_MAX = 4 * 1024 * 1024
+"""What one piece of a stream may decode to: all other streams stand still meanwhile, 60 ms for this
+much of deltas. The 64 KiB that are read at once are 1 MiB of JSON, 3 MiB of deltas at zstd's best.
+"""
+
 ZSTD_WINDOW_BYTES_MAX = 8 * 1024 * 1024
 """What RFC 9659 section 3 allows for the content coding."""
 
@@ -40,13 +45,13 @@ class _Coding(Protocol):
 class Decoder:
     """Decodes a body that comes in pieces; of no use any more after a DecodeError."""
 
-    def __init__(self, codings: list[_Coding], bytes_max: int) -> None:
-        self._stages = [_Stage(coding, bytes_max) for coding in codings]
+    def __init__(self, codings: list[_Coding], bytes_max: int, piece_bytes_max: int) -> None:
+        self._stages = [_Stage(coding, bytes_max, piece_bytes_max) for coding in codings]
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece and return all that it decodes to.
 
-        Raises DecodeError if the data is corrupt or the decoded size passes the limit.
+        Raises DecodeError if the data is corrupt or the decoded size passes a limit.
         """
         for stage in self._stages:
             data = stage.decoded(data)
@@ -62,11 +67,14 @@ class Decoder:
         return b""
 
 
-def decoder_for(content_encoding: str | None, bytes_max: int) -> Decoder | None:
+def decoder_for(
+    content_encoding: str | None, bytes_max: int, piece_bytes_max: int | None = None
+) -> Decoder | None:
     """Return a decoder for a Content-Encoding value, None for identity or no value.
 
     The value may be a list, in the order in which the codings were applied. `bytes_max` bounds the
-    decoded size at each coding. Raises DecodeError for a coding that is not known.
+    decoded size at each coding, `piece_bytes_max` that of each piece. Raises DecodeError for a
+    coding that is not known.
     """
     names = [name.strip().lower() for name in (content_encoding or "").split(",")]
     codings = [name for name in names if name not in ("", "identity")]
@@ -77,7 +85,8 @@ def decoder_for(content_encoding: str | None, bytes_max: int) -> Decoder | None:
             raise DecodeError(f"unknown content coding {name[:40]!r}")
     if not codings:
         return None
-    return Decoder([_CODINGS[name]() for name in reversed(codings)], bytes_max)
+    stages = [_CODINGS[name]() for name in reversed(codings)]
+    return Decoder(stages, bytes_max, bytes_max if piece_bytes_max is None else piece_bytes_max)
 
 
 def decode_body(body: bytes, content_encoding: str | None, bytes_max: int) -> bytes:
@@ -91,19 +100,24 @@ def decode_body(body: bytes, content_encoding: str | None, bytes_max: int) -> by
 class _Stage:
     """A coding with its limit, and one kind of error."""
 
-    def __init__(self, coding: _Coding, bytes_max: int) -> None:
+    def __init__(self, coding: _Coding, bytes_max: int, piece_bytes_max: int) -> None:
         self._coding = coding
         self._bytes_left = bytes_max
+        self._piece_bytes_max = piece_bytes_max
         self._begun = False
 
     def decoded(self, data: bytes) -> bytes:
         self._begun = self._begun or bool(data)
         decoded = []
+        room = self._piece_bytes_max
         try:
             for piece in self._coding.pieces(data):
                 self._bytes_left -= len(piece)
+                room -= len(piece)
                 if self._bytes_left < 0:
                     raise DecodeError("the decoded size passes the limit")
+                if room < 0:
+                    raise DecodeError("a piece decodes to more than is decoded at once")
                 decoded.append(piece)
         except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise DecodeError(str(error)) from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .answer import Answer, partial_items, read_answer
-from .apart import Apart, is_large
+from .apart import Apart, Content, NotRead, is_large
 from .call import CallEnded, CallSummary
 from .capture import Piece
 from .json_masking import mask_json, mask_text
@@ -59,15 +59,7 @@ def end_record(
     seen = None if ended.observer is None else ended.observer.seen()
     is_whole = ended.end is TransportEnd.EOF
     if seen is not None and _is_for_apart(seen) and not call.is_prewarm:
-        answer, payload = apart.run(
-            read_settled,
-            seen,
-            ended.http_status,
-            ended.headers,
-            is_whole=is_whole,
-            keep_bodies=keep_bodies,
-            secrets=call.secrets,
-        )
+        answer, payload = _read_apart(apart, call, ended, seen, keep_bodies=keep_bodies)
     else:
         answer = read_answer(seen, ended.http_status, is_whole=is_whole)
         ended = with_headers_of(answer, ended)
@@ -95,21 +87,51 @@ def _is_for_apart(seen: Seen) -> bool:
     return is_settled and is_large(seen.kept_bytes)
 
 
+def _read_apart(
+    apart: Apart, call: OpenCall, ended: CallEnded, seen: Seen, *, keep_bodies: bool
+) -> tuple[Answer, bytes]:
+    """Have a response read; how the call ended is told also where that fails."""
+    facts: dict[str, Any] = {
+        "http_status": ended.http_status,
+        "headers": ended.headers,
+        "is_whole": ended.end is TransportEnd.EOF,
+        "keep_bodies": keep_bodies,
+        "secrets": call.secrets,
+    }
+    content = Content(call_id=call.call_id, what="response_bytes", size=seen.kept_bytes)
+    try:
+        return apart.run(content, read_settled, seen, **facts)
+    except NotRead as error:
+        return read_settled(_without_content(seen), **facts, lost=str(error))
+
+
+def _without_content(seen: Seen) -> Seen:
+    """Return what the observer knew of a settled response before anybody had read it."""
+    return replace(
+        seen,
+        terminal_data=None,
+        done_items=[],
+        body=[],
+        lost_bytes=seen.lost_bytes + seen.kept_bytes,
+    )
+
+
 def read_settled(
     seen: Seen,
+    *,
     http_status: int | None,
     headers: RawHeaders,
-    *,
     is_whole: bool,
     keep_bodies: bool,
     secrets: tuple[bytes, ...],
+    lost: str | None = None,
 ) -> tuple[Answer, bytes]:
     """Read a response with nothing in progress, and build its payload.
 
     The answer that is returned with it has no content.
     """
     answer = read_answer(seen, http_status, is_whole=is_whole)
-    payload = response_payload(answer, headers, [], seen, keep_bodies=keep_bodies)
+    payload = response_payload(answer, headers, [], seen, keep_bodies=keep_bodies, lost=lost)
     return replace(answer, output_items=[], body=None), mask_json(dumps(payload), secrets)
 
 
@@ -188,12 +210,15 @@ def response_payload(
     seen: Seen | None,
     *,
     keep_bodies: bool,
+    lost: str | None = None,
 ) -> Mapping[str, Any]:
-    """Return the payload that a call's terminal event names."""
+    """Return the payload that a terminal event names; ``lost`` says why it has no content."""
     request_id, _ = upstream_request_id(headers)
     proxy: dict[str, Any] = {}
     if not keep_bodies:
         proxy["lost"] = "capture is metadata"
+    elif lost is not None:
+        proxy["lost"] = lost
     elif seen is not None and seen.lost_bytes:
         proxy["lost"] = f"{seen.lost_bytes} bytes, for want of memory"
     if partial and keep_bodies:

@@ -17,7 +17,7 @@ from .call import (
 )
 from .call_pieces import CallPieces
 from .capture import Kind
-from .decoding import DecodeError, Decoder, decoder_for
+from .decoding import GROWN_BYTES_MAX, DecodeError, Decoder, decoder_for
 from .observer import ResponseObserver
 from .redaction import RawHeaders, kept_headers
 from .terminal import TransportEnd
@@ -135,7 +135,8 @@ class CallTrace:
         )
         try:
             encoding = _field(headers, b"content-encoding")
-            self._decoder = decoder_for(encoding, self._queue.decoded_bytes_max)
+            bytes_max = self._queue.decoded_bytes_max
+            self._decoder = decoder_for(encoding, bytes_max, GROWN_BYTES_MAX)
         except DecodeError as error:
             self._decode_error = str(error)
         kept = {"status": status, "headers": kept_headers(headers)}
@@ -159,10 +160,16 @@ class CallTrace:
             return
         self._ended = True
         self._start(is_whole=False)
-        if self._observer is not None:
-            self._observer.finish()
-            if self._observer.lost_bytes:
-                self._queue.count_lost("response_bytes", self._observer.lost_bytes)
+        try:
+            if self._observer is not None:
+                self._observer.finish()
+                if self._observer.lost_bytes:
+                    self._queue.count_lost("response_bytes", self._observer.lost_bytes)
+        finally:
+            # A bug there does not leave the call open, and its bundle with it.
+            self._put_end(end, text, waits)
+
+    def _put_end(self, end: TransportEnd, text: str | None, waits: Waits) -> None:
         self._queue.hold(self._held_bytes)
         self._queue.put(
             CallEnded(

@@ -1,4 +1,4 @@
-"""Keeps a bug of tracing away from the traffic: a trace that fails is let go, the relay goes on."""
+"""Keeps a bug of tracing away from the traffic: a trace that fails only ends, the relay goes on."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,9 @@ from .call import Waits
 from .interface import NULL_TRACE, SocketTrace, Trace
 from .redaction import RawHeaders
 from .terminal import TransportEnd
+
+NOT_SEEN = "the trace failed, and did not see how the response ended"
+"""The error of a call whose stream came to its end unseen: it was not closed early."""
 
 
 class GuardedSocketTrace:
@@ -58,12 +61,12 @@ class GuardedSocketTrace:
 
 
 class GuardedTrace:
-    """A trace none of whose methods raises. After its first failure it does nothing."""
+    """A trace none of whose methods raises. After its first failure it only ends."""
 
-    __slots__ = ("_on_failure", "_trace")
+    __slots__ = ("_ending", "_on_failure", "_trace")
 
     def __init__(self, trace: Trace, on_failure: Callable[[Exception], None]) -> None:
-        self._trace = trace
+        self._trace = self._ending = trace
         self._on_failure = on_failure
 
     def request_piece(self, data: bytes) -> None:
@@ -96,11 +99,16 @@ class GuardedTrace:
 
     def ended(self, end: TransportEnd, text: str | None, waits: Waits) -> None:
         """The exchange ended. Only the first word on it counts."""
+        ending, self._ending = self._ending, NULL_TRACE
+        if self._trace is NULL_TRACE and end is TransportEnd.EOF:
+            text = text or NOT_SEEN
+        # Also after a failure: its start is recorded, maybe, and it holds memory and its bundle.
         try:
-            self._trace.ended(end, text, waits)
+            ending.ended(end, text, waits)
         except Exception as error:  # noqa: BLE001 - see the module
             self._let_go(error)
 
     def _let_go(self, error: Exception) -> None:
-        self._trace = NULL_TRACE
-        self._on_failure(error)
+        if self._trace is not NULL_TRACE:
+            self._trace = NULL_TRACE
+            self._on_failure(error)

@@ -6,12 +6,12 @@ it changed anything that a second attempt would change again, or it is done.
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 
-from .apart import Apart, is_large
+from .apart import Apart, Content, NotRead
 from .bundle_writer import BundleWriter
 from .call import (
     CallEnded,
@@ -29,7 +29,7 @@ from .ids import new_id
 from .json_masking import mask_text
 from .notices import exchange_payload, prewarm_payload
 from .open_call import OpenCall
-from .request import RequestRecord, likely_bytes, read_request, stub
+from .request import RequestRecord, decoded_if_small, read_request, stub
 from .strict_json import dumps
 from .terminal import TerminalType
 
@@ -89,7 +89,7 @@ class Journal:
         self._calls: dict[int, tuple[OpenCall, _OpenBundle]] = {}
         self._sockets: dict[str, _OpenBundle] = {}
         self._chains = Chains()
-        self._apart = Apart()
+        self._apart = Apart(count_lost)
 
     def apply(self, operation: Operation) -> None:
         """Record one operation. Raises OSError, and can then be called with it again."""
@@ -121,9 +121,12 @@ class Journal:
                 self._replace_deleted(bundle)
             else:
                 bundle.writer.flush()
-        for bundle in [b for b in self._retired if not b.open_calls and not b.sockets]:
-            self._close(bundle)
-            self._retired.remove(bundle)
+        with ExitStack() as closing:
+            for bundle in [b for b in self._retired if not b.open_calls and not b.sockets]:
+                self._finish(bundle)
+                self._retired.remove(bundle)
+                # Its error is told, and no reason to try again: nothing is left to be written.
+                closing.callback(bundle.writer.close)
 
     def close(self) -> None:
         """End the bundles whose calls have all ended; the others are left for recovery."""
@@ -151,18 +154,29 @@ class Journal:
         self._begin_in_bundle(started.call_id.int, call, request.payload)
 
     def _read(self, started: CallStarted) -> RequestRecord:
-        keep_body = self._settings.keep_bodies
-        decoded_bytes_max = self._settings.decoded_bytes_max
-        if started.socket is None and is_large(likely_bytes(started)):
-            return self._apart.run(
-                read_request, started, keep_body=keep_body, decoded_bytes_max=decoded_bytes_max
+        keep_body, bytes_max = self._settings.keep_bodies, self._settings.decoded_bytes_max
+        size = started.body_bytes
+        try:
+            decoded = decoded_if_small(started, bytes_max)
+            if decoded is None and started.socket is None:
+                content = Content(call_id=str(started.call_id), what="request_bytes", size=size)
+                return self._apart.run(
+                    content, read_request, started, keep_body=keep_body, decoded_bytes_max=bytes_max
+                )
+            return read_request(
+                started,
+                keep_body=keep_body,
+                decoded_bytes_max=bytes_max,
+                decoded=decoded,
+                prewarm_of=self._chains.prewarm_of,
             )
-        return read_request(
-            started,
-            keep_body=keep_body,
-            decoded_bytes_max=decoded_bytes_max,
-            prewarm_of=self._chains.prewarm_of,
-        )
+        except NotRead as error:
+            lost = str(error)
+        except MemoryError:
+            lost = "there was not enough memory to read it"
+            self._count_lost("request_bytes", size)
+        started = replace(started, body=None, lost=lost)
+        return read_request(started, keep_body=keep_body, decoded_bytes_max=bytes_max)
 
     def _begin_in_bundle(self, number: int, call: OpenCall, payload: bytes) -> None:
         bundle = self._bundle_for(call)
@@ -336,12 +350,11 @@ class Journal:
     def _bundles(self) -> list[_OpenBundle]:
         return self._retired + ([self._current] if self._current else [])
 
-    def _close(self, bundle: _OpenBundle) -> None:
+    def _finish(self, bundle: _OpenBundle) -> None:
         if not bundle.ends_written:
             bundle.ends_written = True
             self._append_ends(bundle, _unix_ms())
         bundle.writer.flush()
-        bundle.writer.close()
 
     def _append_ends(self, bundle: _OpenBundle, at_unix_ms: int) -> None:
         for turn_id, thread_id in bundle.named_turns.items():
@@ -374,9 +387,10 @@ class Journal:
                 self._begin_in_bundle(number, call, payload)
                 self._count_lost("request_bytes", call.bytes_up)
         self._retired.remove(bundle)
-        with suppress(OSError):
-            bundle.writer.flush()
-        bundle.writer.close()
+        # What the disk says of a deleted bundle concerns nobody.
+        for let_go in (bundle.writer.flush, bundle.writer.close):
+            with suppress(OSError):
+                let_go()
 
 
 def _unix_ms() -> int:

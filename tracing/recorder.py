@@ -41,8 +41,9 @@ RETRY_SECONDS = 0.5
 """How long the recorder waits before it tries a disk again that refused."""
 
 _URGENT_BYTES = 1024 * 1024
-"""So much waiting is recorded at once, instead of after the flush interval. Less would take the
-pieces of many streams by twos and threes, and each turn of a call costs, however many it brings."""
+"""So much that came since the last turn is recorded at once, instead of after the flush interval.
+Less would take the pieces of many streams by twos and threes, and each turn of a call costs,
+however many it brings."""
 
 _BATCH_BYTES = 256 * 1024
 """So much is recorded before it is written, and its memory free again."""
@@ -86,12 +87,12 @@ class ThreadedRecorder:
         self._flush_interval = flush_interval
         self._pending_bytes_max = pending_bytes_max
         self._content_bytes_max = int(pending_bytes_max * CONTENT_SHARE)
-        self._urgent_bytes = min(_URGENT_BYTES, self._content_bytes_max // 2)
         self._journal = Journal(settings, listeners.call_ended, self._count_lost_here)
         self._operations: deque[Operation] = deque()
         # Each is written by one side only, so that neither needs a lock.
         self._reserved_bytes = 0
         self._released_bytes = 0
+        self._urgent_from_bytes = self._urgent_from()
         self._lost: Counter[str] = Counter()
         self._lost_here: Counter[str] = Counter()
         """What the recorder's thread lost."""
@@ -160,7 +161,7 @@ class ThreadedRecorder:
         if waiting > self._content_bytes_max:
             return False
         self._reserved_bytes += size
-        if waiting > self._urgent_bytes and not self._hurry.is_set():
+        if waiting > self._urgent_from_bytes and not self._hurry.is_set():
             self._hurry.set()
         return True
 
@@ -174,6 +175,11 @@ class ThreadedRecorder:
 
     def _waiting_bytes(self) -> int:
         return self._reserved_bytes - self._released_bytes
+
+    def _urgent_from(self) -> int:
+        # What is held as a turn ends, calls that are open hold: a turn more would free none of it.
+        held = self._waiting_bytes()
+        return held + min(_URGENT_BYTES, (self._content_bytes_max - held) // 2)
 
     def count_lost(self, what: str, amount: int) -> None:
         """Count what could not be kept on the traffic's side."""
@@ -245,6 +251,7 @@ class ThreadedRecorder:
     def _release(self) -> None:
         self._released_bytes += self._applied_bytes
         self._applied_bytes = 0
+        self._urgent_from_bytes = self._urgent_from()
 
     def _all_lost(self) -> Counter[str]:
         # Copies first: the other side may count meanwhile.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .apart import LARGE_BYTES, is_large
 from .call import CallStarted, SocketCall
 from .decoding import DecodeError, decode_body
 from .identity import Identity, identify
@@ -31,9 +32,8 @@ _FRAME_FIELDS = frozenset({"type", "stream_id", "generate"})
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
 """What no text holds, and what is compressed or in UTF-16 soon does."""
 
-
-_ENCODED_GROWTH = 8
-"""About how much larger than its encoded form a body is: JSON shrinks well."""
+_NO_MEMORY = "Not enough memory"
+"""How orjson says it, as if it were an error of the JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,24 @@ class _Body:
     secrets: tuple[bytes, ...] = ()
 
 
-def likely_bytes(started: CallStarted) -> int:
-    """About how many bytes of JSON there are to read."""
-    is_encoded = any(name.lower() == b"content-encoding" for name, _ in started.head.headers)
-    return started.body_bytes * (_ENCODED_GROWTH if is_encoded else 1)
+def decoded_if_small(started: CallStarted, decoded_bytes_max: int) -> bytes | None:
+    """Return the body of a request, decoded; None where that takes long to read.
+
+    How large it is on the wire says little: 2 KB may stand for 16 MiB. What cannot be decoded is
+    not small either.
+    """
+    if started.body is None:
+        return b""
+    if is_large(started.body_bytes):
+        return None
+    bytes_max = min(LARGE_BYTES, decoded_bytes_max)
+    encodings = (v for name, v in started.head.headers if name.lower() == b"content-encoding")
+    encoding = next(encodings, b"").decode(errors="replace")
+    try:
+        decoded = decode_body(b"".join(started.body), encoding, bytes_max)
+    except DecodeError:
+        return None
+    return None if is_large(len(decoded)) else decoded
 
 
 def read_request(
@@ -78,10 +92,12 @@ def read_request(
     *,
     keep_body: bool,
     decoded_bytes_max: int,
+    decoded: bytes | None = None,
     prewarm_of: Callable[[str], Prewarm | None] = lambda _: None,
 ) -> RequestRecord:
-    """Read the request of a call. It never raises: what cannot be read is kept as it came.
+    """Read the request of a call: what cannot be read is kept as it came. Raises MemoryError only.
 
+    ``decoded`` is the body, where it was decoded already.
     ``prewarm_of`` finds the prewarm whose response an id names, if it is one's: on a socket.
     """
     headers = _text_headers(started)
@@ -92,9 +108,8 @@ def read_request(
     if wire is None:
         body = _Body(payload=stub(started.lost or "it was not kept"))
     else:
-        body = _read_body(
-            wire, encoding, head_secrets, decoded_bytes_max, is_whole=started.is_whole
-        )
+        coded, coding = (wire, encoding) if decoded is None else (decoded, None)
+        body = _read_body(coded, coding, head_secrets, decoded_bytes_max, is_whole=started.is_whole)
     fields = _fields(body.value)
     form = "wire"
     if started.socket is not None:
@@ -102,7 +117,7 @@ def read_request(
     secrets = tuple(dict.fromkeys((*head_secrets, *body.secrets)))
     payload = mask_json(body.payload, secrets) if keep_body else stub("capture is metadata")
     wire_sha256 = None if wire is None else hashlib.sha256(wire).hexdigest()
-    kept_sha256 = wire_sha256 if payload is wire else hashlib.sha256(payload).hexdigest()
+    kept_sha256 = wire_sha256 if payload == wire else hashlib.sha256(payload).hexdigest()
     model = fields.get("model")
     # Of the message as it came: the logical form no longer names the prewarm, whose thread it is.
     identity = identify(headers, fields)
@@ -158,6 +173,9 @@ def _read_body(
     try:
         value = loads_strict(decoded)
     except NotStrictJson as error:
+        if str(error).startswith(_NO_MEMORY):
+            # It may be JSON all the same, and its secrets are found by its structure.
+            raise MemoryError from None
         return _unreadable(decoded, str(error), secrets, is_whole=is_whole)
     redacted = redact_body(value)
     is_clean = not redacted.pointers and not may_hide_more(decoded, value)

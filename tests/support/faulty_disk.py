@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,22 @@ class FaultyDisk:
 
 def _is_reading(name: str, args: tuple[Any, ...]) -> bool:
     return name == "open" and args[1] & (os.O_WRONLY | os.O_RDWR) == 0
+
+
+@contextmanager
+def failing_close(path: Path) -> Iterator[None]:
+    """Every close of the file that has this path now fails, and frees the descriptor: as on NFS."""
+    file, real = path.stat(), os.close
+
+    def close(fd: int) -> None:
+        is_it = os.path.samestat(os.fstat(fd), file)
+        real(fd)
+        if is_it:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "close", close)
+        yield
 
 
 @contextmanager

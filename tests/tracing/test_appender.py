@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.faulty_disk import faulty_disk
+from tests.support.faulty_disk import failing_close, faulty_disk
 from tracing.appender import Appender
 
 
@@ -93,6 +93,18 @@ def test_refusal_keeps_what_waits(tmp_path: Path) -> None:
     appender.flush()
     appender.close()
     assert (tmp_path / "log").read_bytes() == b"kept"
+
+
+def test_failed_close_is_final(tmp_path: Path) -> None:
+    """A descriptor whose close failed is free all the same: its number may be another's soon."""
+    appender = Appender(tmp_path / "log")
+    with failing_close(tmp_path / "log"):
+        with pytest.raises(OSError, match="quota"):
+            appender.close()
+        with (tmp_path / "other").open("wb") as other:  # takes the lowest number that is free
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                appender.close()
+            os.fstat(other.fileno())
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])

@@ -1,6 +1,7 @@
 """Content codings undone in pieces, within limits."""
 
 import gzip
+import random
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -42,9 +43,11 @@ CODINGS = sorted(ENCODERS)
 CONTENT = st.binary(max_size=300) | st.binary(max_size=8).map(lambda unit: unit * 30_000)
 
 
-def decoder_of(coding: str, bytes_max: int = BYTES_MAX) -> Decoder:
+def decoder_of(
+    coding: str, bytes_max: int = BYTES_MAX, piece_bytes_max: int | None = None
+) -> Decoder:
     """A decoder for a key of ENCODERS."""
-    decoder = decoder_for(coding.removesuffix(" (raw)"), bytes_max)
+    decoder = decoder_for(coding.removesuffix(" (raw)"), bytes_max, piece_bytes_max)
     assert decoder is not None
     return decoder
 
@@ -144,6 +147,18 @@ def test_no_byte_stays_behind_at_a_full_step(coding: str) -> None:
     for size in range(STEP_BYTES, STEP_BYTES + 300, 7):
         content = b"a" * size
         assert decoder_of(coding).feed(ENCODERS[coding](content)) == content
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_limit_of_a_piece(coding: str) -> None:
+    """It holds for what each piece decodes to, and not for all of them together."""
+    content = random.Random(1).randbytes(300_000)
+    encoded = ENCODERS[coding](content)
+    decoder = decoder_of(coding, piece_bytes_max=150_000)
+    pieces = [encoded[at : at + 10_000] for at in range(0, len(encoded), 10_000)]
+    assert b"".join(map(decoder.feed, pieces)) == content
+    with pytest.raises(DecodeError, match="at once"):
+        decoder_of(coding, piece_bytes_max=150_000).feed(encoded)
 
 
 def test_a_bomb_at_an_inner_coding_is_stopped() -> None:

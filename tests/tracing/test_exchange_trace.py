@@ -1,5 +1,6 @@
 """What the traffic's side notes, whatever order the relay tells it in."""
 
+import gzip
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +24,10 @@ from tests.support.recording import (
 )
 from tracing.call import CallEnded, CallStarted, Waits
 from tracing.capture import scan
+from tracing.decoding import GROWN_BYTES_MAX
 from tracing.exchange_trace import CallTrace, is_stream_head
 from tracing.redaction import RawHeaders
+from tracing.strict_json import dumps
 from tracing.terminal import TerminalType, TransportEnd
 
 STREAM = wire.sse_pieces(*wire.text_stream("Hel", "lo"))
@@ -142,6 +146,51 @@ def test_bomb_is_not_kept(tmp_path: Path) -> None:
         end = ended(record)
     assert end.decode_error == "the decoded size passes the limit"
     assert (end.lost_bytes, end.bytes_down) == (len(bomb), len(bomb))
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": zstandard.compress,
+    "gzip": gzip.compress,
+}
+
+
+def encoded_head(head: RawHeaders, coding: str) -> RawHeaders:
+    """The head of a body in this content coding."""
+    return (*head, (b"Content-Encoding", coding.encode()))
+
+
+@pytest.mark.parametrize("coding", COMPRESS)
+def test_piece_that_grows_too_much_at_once(tmp_path: Path, coding: str) -> None:
+    """It would hold up every stream: it is lost to the trace, with all that follows it."""
+    pieces = [
+        COMPRESS[coding](plain) for plain in (b":\n\n", b"\0" * 2 * GROWN_BYTES_MAX, STREAM[-1])
+    ]
+    with recording(tmp_path) as record:
+        record.decoded_bytes_max = 100 * GROWN_BYTES_MAX
+        answer(record.ask(), pieces, headers=encoded_head(SSE_HEAD, coding))
+        end = ended(record)
+        bundle = only_bundle(record.close())
+    lost = sum(map(len, pieces[1:]))
+    assert (end.lost_bytes, record.lost["capture_bytes"]) == (lost, lost)
+    note = "not decoded: a piece decodes to more than is decoded at once"
+    assert note in raw_bundle.only_terminal(bundle)["proxy"]["notes"]
+    assert end.wire_sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
+@pytest.mark.parametrize("coding", COMPRESS)
+def test_compressed_json_is_decoded(tmp_path: Path, coding: str) -> None:
+    """A megabyte of an answer, in one piece, is small beside what a piece may grow to."""
+    text = " ".join(f"word {number}" for number in range(100_000))
+    plain = dumps(wire.response_object(output=[wire.message_item(text)]))
+    assert len(plain) > 1_000_000
+    encoded = COMPRESS[coding](plain)
+    with recording(tmp_path) as record:
+        record.decoded_bytes_max = 2 * len(plain)
+        answer(record.ask(), [encoded], headers=encoded_head(JSON_HEAD, coding))
+        end = ended(record)
+        bundle = only_bundle(record.close())
+    assert (end.decode_error, record.lost) == (None, {})
+    assert raw_bundle.response_payload(bundle)["output_items"] == [wire.message_item(text)]
 
 
 def test_memory_that_the_observer_lacks_is_counted(tmp_path: Path) -> None:

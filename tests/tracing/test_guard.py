@@ -22,32 +22,42 @@ METHODS: dict[str, Callable[[Trace], None]] = {
 
 
 class Fragile:
-    """A trace that notes its methods' names, and fails in one of them."""
+    """A trace that notes its methods' names, and fails in some of them."""
 
-    def __init__(self, fails_in: str) -> None:
+    def __init__(self, *fails_in: str) -> None:
         self.called: list[str] = []
         self._fails_in = fails_in
 
     def __getattr__(self, name: str) -> Any:
         def method(*_: object) -> None:
             self.called.append(name)
-            if name == self._fails_in:
+            if name in self._fails_in:
                 raise RuntimeError(name)
 
         return method
 
 
 @pytest.mark.parametrize("fails_in", METHODS)
-def test_first_failure_is_the_last_call(fails_in: str) -> None:
-    """Whichever method fails, it raises nothing, it is told once, and the trace is let go."""
+def test_trace_that_failed_still_ends(fails_in: str) -> None:
+    """Whichever method fails, it raises nothing, it is told once, and only the end is passed on."""
     trace, errors = Fragile(fails_in), list[Exception]()
     guarded = GuardedTrace(trace, errors.append)
     for _ in range(2):
         for method in METHODS.values():
             method(guarded)
-    names = list(METHODS)
-    assert trace.called == names[: names.index(fails_in) + 1]
+    *names, end = METHODS
+    assert trace.called == [*names[: [*METHODS].index(fails_in) + 1], end]
     assert [str(error) for error in errors] == [fails_in]
+
+
+def test_trace_that_fails_twice_is_told_once() -> None:
+    """A call is lost once, however much goes wrong with it."""
+    trace, errors = Fragile("response_piece", "ended"), list[Exception]()
+    guarded = GuardedTrace(trace, errors.append)
+    for method in METHODS.values():
+        method(guarded)
+    assert trace.called == list(METHODS)
+    assert [str(error) for error in errors] == ["response_piece"]
 
 
 def test_passes_everything_on() -> None:

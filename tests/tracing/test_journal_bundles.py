@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import events as wire
 from tests.support import raw_bundle
-from tests.support.faulty_disk import faulty_disk
+from tests.support.faulty_disk import failing_close, faulty_disk
 from tests.support.recording import (
     BODY,
     SSE_HEAD,
@@ -20,6 +20,7 @@ from tests.support.recording import (
     only_bundle,
     recording,
 )
+from tracing.bundle_lock import bundle_lock
 from tracing.call import Waits
 from tracing.terminal import TransportEnd
 
@@ -119,6 +120,46 @@ def test_refused_close_is_done_again(record: Recording) -> None:
         bundle = only_bundle(record.close())
     assert raw_bundle.event_types(bundle)[-3:] == ENDS
     assert raw_bundle.event_types(bundle).count("rollout_ended") == 1
+
+
+@pytest.mark.parametrize("name", ["trace.jsonl", "streams/1.cap", "manifest.json"])
+def test_failed_close_is_told_and_not_repeated(record: Recording, name: str) -> None:
+    """Whichever descriptor's close fails, the bundle is whole and free, and the next goes on."""
+    record.call(*STREAM, *[b":" + b"x" * 3000 + b"\n\n"])
+    record.call(*STREAM)
+    full, _ = record.bundles()
+    with failing_close(full / name), pytest.raises(OSError, match="quota"):
+        record.journal.flush()
+    assert raw_bundle.event_types(full)[-3:] == ENDS
+    with bundle_lock(full) as is_free:
+        assert is_free
+    record.call(*STREAM)
+    assert raw_bundle.event_types(record.close()[-1])[-3:] == ENDS
+
+
+def test_close_that_fails_leaves_no_other_bundle_open(record: Recording) -> None:
+    """At shutdown all bundles are ended, though the disk tells of an error at the first one."""
+    record.call(*STREAM, *[b":" + b"x" * 3000 + b"\n\n"])
+    record.call(*STREAM)
+    full, last = record.bundles()
+    with failing_close(full / "trace.jsonl"), pytest.raises(OSError, match="quota"):
+        record.close()
+    assert raw_bundle.event_types(last)[-3:] == ENDS
+    with bundle_lock(last) as is_free:
+        assert is_free
+
+
+def test_failed_close_of_a_deleted_bundle(record: Recording) -> None:
+    """It is let go as any other; its open call goes on in another one."""
+    trace = record.ask(BODY)
+    record.journal.flush()
+    old = only_bundle(record.bundles())
+    with failing_close(old / "trace.jsonl"):
+        shutil.rmtree(old)
+        record.journal.flush()
+        answer(trace, STREAM)
+        bundle = only_bundle(record.close())
+    assert calls(bundle, "inference_completed") == [str(call_id(1))]
 
 
 def all_written(trace_dir: Path, refused: int) -> tuple[int, dict[str, bytes]]:

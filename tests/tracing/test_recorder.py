@@ -22,9 +22,10 @@ from tests.support.recording import (
 from tracing import recorder as recorder_module
 from tracing.call import CallEnded, CallStarted, CallSummary, Operation, Waits
 from tracing.call_pieces import CallPieces, CapturedPiece
+from tracing.guard import NOT_SEEN
 from tracing.interface import NULL_TRACE, Trace
 from tracing.journal import Journal
-from tracing.recorder import CALL_BYTES, RecorderListeners, ThreadedRecorder
+from tracing.recorder import CALL_BYTES, CONTENT_SHARE, RecorderListeners, ThreadedRecorder
 from tracing.redaction import RawHeaders
 from tracing.scope import Scope
 from tracing.strict_json import dumps
@@ -33,6 +34,7 @@ from tracing.terminal import TransportEnd
 GUARD_S = 20
 PENDING_BYTES_MAX = 64 * 1024
 STREAM = wire.sse_pieces(*wire.text_stream("Hel", "lo"))
+OBSERVER = "ResponseObserver"
 
 
 class Told:
@@ -192,6 +194,27 @@ def test_much_that_waits_is_recorded_before_its_time(tmp_path: Path) -> None:
         assert run.recorder.lost() == {}
 
 
+def test_what_open_calls_hold_is_not_urgent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No turn frees it: small pieces wait for the interval, and only much that comes does not."""
+    monkeypatch.setattr(ThreadedRecorder, "_run", lambda _: None)  # the turns are the test's
+    with running(tmp_path) as run:
+        trace, recorder = run.ask(), run.recorder
+        trace.response_started(200, SSE_HEAD)
+        for _ in range(4):
+            trace.response_piece(wire.sse(wire.ev_item_done(wire.message_item("x" * 8000))))
+            assert recorder._record_waiting()
+        assert run.waiting_bytes() > PENDING_BYTES_MAX * CONTENT_SHARE / 2
+        recorder._hurry.clear()
+        trace.response_piece(STREAM[2])
+        assert not recorder._hurry.is_set()
+        trace.response_piece(b":" * 9000)
+        assert recorder._hurry.is_set()
+        assert recorder.lost() == {}
+        assert recorder._record_waiting()
+
+
 def test_what_is_not_traced(run: Running) -> None:
     """What is out of scope costs nothing, and leaves nothing."""
     assert run.recorder.begin(request_head(scope=Scope.NOTHING)) is NULL_TRACE
@@ -326,14 +349,24 @@ def test_bug_in_a_flush_does_not_end_the_thread(
     assert "inference_completed" in raw_bundle.event_types(bundle)
 
 
-def test_bug_on_the_traffics_side(run: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trace that fails is let go, told and counted; the relay sees nothing of it."""
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [(name, NOT_SEEN) for name in ("CallTrace.request_piece", "kept_headers", f"{OBSERVER}.piece")]
+    + [(f"{OBSERVER}.finish", None)],
+)
+def test_bug_on_the_traffics_side(
+    run: Running, monkeypatch: pytest.MonkeyPatch, where: str, error: str | None
+) -> None:
+    """A trace that fails is told, counted and ended; the relay sees nothing of it."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("tracing.exchange_trace.kept_headers", fail)
+    monkeypatch.setattr(f"tracing.exchange_trace.{where}", fail)
     run.call(*STREAM)
+    bundle = run.bundle()
+    assert raw_bundle.only_terminal(bundle).get("error") == error
+    assert raw_bundle.event_types(bundle)[-1] == "recording_completed"
     assert [str(error) for error in run.told.failures] == ["a bug"]
     assert run.recorder.lost() == {"calls": 1}
 
