@@ -1,5 +1,6 @@
 """Runs `tailrace show` in the test's own process, its output no terminal."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ HEADERS = (
 
 
 def show(trace_dir: Path, *arguments: str) -> Result:
-    """Run the command in this process, its output no terminal."""
-    return CliRunner().invoke(main, ["show", *arguments, "--trace-dir", str(trace_dir)])
+    """Run the command in this process, its output no terminal, with no settings around it."""
+    unset = {name: None for name in os.environ if name.startswith("TAILRACE_")}
+    command = ["show", *arguments, "--trace-dir", str(trace_dir)]
+    return CliRunner(env=unset).invoke(main, command)
 
 
 def shown(trace_dir: Path, *arguments: str) -> str:
